@@ -1,0 +1,69 @@
+//! The archive keeps each original, and beside it what was found out about it. This file is the contract; every
+//! backend keeps all of it, and one suite says so.
+
+use async_trait::async_trait;
+
+use crate::{
+    error::Result,
+    meter::Meter,
+    source::{Bytes, Source},
+};
+
+pub mod directory;
+pub mod ftp;
+pub mod name;
+
+/// A place for files under relative names with `/` between folders (made as needed). It knows no fence, so writers
+/// use temp names that carry one.
+#[async_trait]
+pub trait Archive: Send + Sync {
+    /// For messages: "the FTP server at 10.0.0.7:21".
+    fn name(&self) -> String;
+
+    /// Size of a file, `None` where there is none.
+    async fn size(&self, name: &str) -> Result<Option<u64>>;
+
+    /// Writes `content` to `temp`, behind what an earlier call left there, checks the size and renames it to `name`.
+    /// When it returns, `name` holds exactly `content` and `temp` is gone. A file of that name and size that is there
+    /// already is taken as the result of an earlier call whose answer was lost; one of another size is never touched
+    /// (`Rejected`, code `archive_name_taken`), nor is anything written where the server refuses the name
+    /// (553, `Rejected`, code `archive_name_refused`). Bytes written are added to `meter`, those found are too.
+    /// Dropping the future leaves `temp` behind for the next call. `Transient` (service `Archive`) for everything an
+    /// operator or time can put right; errors of reading `content` keep their own service.
+    async fn store(&self, temp: &str, name: &str, content: &dyn Source, meter: &Meter) -> Result<()>;
+
+    /// As `store`, for what belongs to a file (info, rejects, receipt): starts anew, and replaces what is there.
+    async fn store_beside(&self, temp: &str, name: &str, content: &dyn Source) -> Result<()>;
+
+    /// Reads a file from `offset` to its end.
+    async fn open(&self, name: &str, offset: u64) -> Result<Bytes>;
+
+    /// Removes a file; true when there was one.
+    async fn remove(&self, name: &str) -> Result<bool>;
+
+    /// Whether the archive answers, lets us in, and takes a small file (written, measured, removed again).
+    async fn check(&self) -> Result<()>;
+}
+
+/// A file in the archive as a source of bytes.
+pub struct ArchivedSource {
+    pub archive: std::sync::Arc<dyn Archive>,
+    pub file: String,
+}
+
+#[async_trait]
+impl Source for ArchivedSource {
+    fn name(&self) -> String {
+        format!("{} on {}", self.file, self.archive.name())
+    }
+
+    async fn size(&self) -> Result<u64> {
+        self.archive.size(&self.file).await?.ok_or_else(|| {
+            crate::error::Error::unavailable(crate::error::Service::Source, format!("{} is not there", self.name()))
+        })
+    }
+
+    async fn open(&self, offset: u64) -> Result<Bytes> {
+        self.archive.open(&self.file, offset).await
+    }
+}

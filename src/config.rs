@@ -1,0 +1,181 @@
+//! The configuration of all roles: what each key means and its default. `config/` puts it together from its layers
+//! and refuses contradictions.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::rows::RowOptions;
+
+/// Everything that can be set, as effective for this process.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Embedded database, spool, archive and run files.
+    pub data: PathBuf,
+    pub server: Server,
+    pub queue: Queue,
+    pub archive: Archive,
+    pub store: Store,
+    pub rows: RowOptions,
+    pub worker: Worker,
+    pub spool: Spool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Server {
+    pub listen: SocketAddr,
+    /// Address that users see; for links.
+    pub public_url: Option<String>,
+    /// Address where workers fetch what lies in this server's spool; announced in the ledger.
+    pub worker_url: Option<String>,
+    pub max_upload_bytes: u64,
+    pub tokens: Vec<Token>,
+}
+
+/// A token that the server accepts; only its hash is kept.
+#[derive(Debug, Clone)]
+pub struct Token {
+    pub name: String,
+    /// SHA-256 of the token, lower-case hex.
+    pub sha256: String,
+    pub role: Role,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Reads content, nothing else.
+    Worker,
+    Upload,
+    Read,
+    Admin,
+}
+
+#[derive(Debug, Clone)]
+pub struct Queue {
+    pub kind: QueueKind,
+    pub kafka: Kafka,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueKind {
+    Local,
+    Kafka,
+}
+
+#[derive(Debug, Clone)]
+pub struct Kafka {
+    /// `host:port`, several separated by commas.
+    pub brokers: String,
+    pub topic: String,
+    pub partitions: i32,
+    /// -1: the broker's default.
+    pub replication: i32,
+    pub group: String,
+    /// Any librdkafka property, also secret ones (`sasl.password`).
+    pub properties: BTreeMap<String, SecretString>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Archive {
+    pub kind: ArchiveKind,
+    /// Template of an original's name: `{yyyy}`, `{mm}` (time of receipt, UTC), `{id}`, `{filename}`.
+    pub name: String,
+    pub ftp: Ftp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArchiveKind {
+    Directory,
+    Ftp,
+}
+
+#[derive(Debug, Clone)]
+pub struct Ftp {
+    pub host: String,
+    pub port: u16,
+    pub user: String,
+    pub password: SecretString,
+    /// Folder below the login's own; empty: the login folder.
+    pub path: String,
+    pub tls: FtpTls,
+    /// Certificates to trust instead of the built-in ones, PEM.
+    pub tls_ca_file: Option<PathBuf>,
+    /// SHA-256 of the server's certificate (DER), lower-case hex: trusted whatever its names and issuer.
+    pub tls_pin_sha256: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FtpTls {
+    Off,
+    Explicit,
+}
+
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub kind: StoreKind,
+    pub mysql: Mysql,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreKind {
+    Sqlite,
+    /// MySQL or MariaDB.
+    Mysql,
+}
+
+#[derive(Debug, Clone)]
+pub struct Mysql {
+    pub host: String,
+    pub port: u16,
+    pub user: String,
+    pub password: SecretString,
+    pub database: String,
+    /// The user table.
+    pub table: String,
+    /// Connections that store rows, of one worker, all slots together.
+    pub connections: usize,
+    pub tls: MysqlTls,
+    pub tls_ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MysqlTls {
+    Off,
+    /// Encrypted, the server's certificate checked against the built-in roots or `tls_ca_file`.
+    Required,
+}
+
+#[derive(Debug, Clone)]
+pub struct Worker {
+    /// Uploads worked on at once.
+    pub slots: usize,
+    /// Shown to servers when fetching content.
+    pub token: Option<SecretString>,
+    /// Folder for run files, of this worker alone.
+    pub work: PathBuf,
+    pub lease: Duration,
+    /// One budget for all slots.
+    pub memory_bytes: u64,
+    /// Folders from which announced paths may be read.
+    pub paths: Vec<PathBuf>,
+    /// Servers from which content may be fetched (`http://host:port`).
+    pub servers: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Spool {
+    pub path: PathBuf,
+    /// How long bytes are kept after `done`.
+    pub keep: Duration,
+    /// How long those of a `failed` or `cancelled` upload are kept that was never archived.
+    pub keep_failed: Duration,
+    /// Free disk space that uploads never take.
+    pub free_bytes: u64,
+}

@@ -1,0 +1,15 @@
+//! `userdata` takes CSV files of users, keeps them safely, archives them, cleans every row and stores each id once.
+
+pub mod announcement;
+pub mod archive;
+pub mod config;
+pub mod error;
+pub mod load;
+pub mod meter;
+pub mod queue;
+pub mod receipt;
+pub mod rows;
+pub mod source;
+pub mod spool;
+pub mod store;
+pub mod upload;

@@ -1,0 +1,17 @@
+//! From bytes to users: the rules for rows, each a pure function. Nothing here reads a file, a clock or a database.
+
+pub mod csv;
+pub mod layout;
+pub mod options;
+pub mod reject;
+pub mod time;
+pub mod user;
+
+pub use layout::{Layout, LayoutError};
+pub use options::{Columns, Delimiter, Existing, MaxRejects, OptionError, RowOptions};
+pub use reject::{Reason, Rejects};
+pub use user::{User, UserBlock};
+
+/// Changes whenever the same bytes would give other users, other rejects or another order: a load that was half
+/// stored under one number is never continued under another.
+pub const RULES: u32 = 1;

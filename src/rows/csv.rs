@@ -1,0 +1,1 @@
+//! Records from bytes (RFC 4180), with the physical line each begins on.

@@ -1,0 +1,266 @@
+//! The store is the user table and the ledger in one database, so that both change in one transaction. This file is
+//! the contract; every backend keeps all of it, and one suite says so.
+//!
+//! Every call that takes a `Claim` is refused with `Lost` once another claim has a higher fence. Every call is
+//! `Transient` (service `Store`) when the database cannot be reached, refuses the login or a privilege, is read-only,
+//! full, or lacks the tables; its outcome is then unknown and the call may be repeated. Times are the database's.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::{
+    error::{Error, Result, Service},
+    receipt::Receipt,
+    rows::{Existing, RowOptions, UserBlock},
+    upload::{Claim, Cleaned, EpochMs, Event, Failure, NewUpload, Progress, State, Stored, Upload, UploadId},
+};
+
+pub mod ledger;
+pub mod mysql;
+pub mod session;
+pub mod sqlite;
+
+/// Attempts in a row that may die or end unexpectedly without having moved anything.
+pub const ATTEMPTS_MAX: u32 = 3;
+
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// For messages: "MySQL at 10.0.0.6:3306, database userdb".
+    fn name(&self) -> String;
+
+    // --- schema ---
+
+    /// Creates what is missing, and says what it did or found; with `migrate` also changes an older user table's
+    /// collation. May be repeated, also while other processes work.
+    async fn init(&self, migrate: bool) -> Result<Vec<String>>;
+
+    /// The statements that `init` would run on an empty server, for a DBA.
+    fn schema(&self) -> String;
+
+    /// Whether the database answers and its ledger's version can be worked with (`Fatal`, code `ledger_version`,
+    /// when it cannot: the message says what to run).
+    async fn check(&self) -> Result<()>;
+
+    /// Whether the user table can be loaded as promised: engine, character set, column types, binary no-pad ids.
+    /// `Transient` otherwise, naming `db init --migrate`.
+    async fn check_table(&self) -> Result<()>;
+
+    // --- uploads ---
+
+    /// Inserts an upload if it is absent; true when it was.
+    async fn register(&self, upload: &NewUpload) -> Result<bool>;
+
+    /// As `register`, already claimed by `owner`; `None` when the ledger knows it already.
+    async fn register_claimed(&self, upload: &NewUpload, owner: &str, lease: Duration) -> Result<Option<Claim>>;
+
+    /// Notes that the queue took the announcement.
+    async fn announced(&self, id: UploadId) -> Result<()>;
+
+    /// Open uploads of this spool that were never announced, oldest first. `None`: of any place.
+    async fn unannounced(&self, spool: Option<Uuid>, limit: u32) -> Result<Vec<Upload>>;
+
+    async fn upload(&self, id: UploadId) -> Result<Option<Upload>>;
+
+    /// Ids that begin with `prefix` (lower-case hex and hyphens), at most `limit`.
+    async fn find(&self, prefix: &str, limit: u32) -> Result<Vec<UploadId>>;
+
+    /// Newest first.
+    async fn uploads(&self, filter: &Filter) -> Result<Vec<Upload>>;
+
+    /// An upload's history, oldest first.
+    async fn events(&self, id: UploadId) -> Result<Vec<Event>>;
+
+    // --- claims ---
+
+    /// Open uploads without a live lease whose next try is due, oldest first; read without locks. An upload in
+    /// `replace` mode that is `archived` is among them only when no earlier one of that mode is open.
+    async fn candidates(&self, limit: u32) -> Result<Vec<Upload>>;
+
+    /// One conditional UPDATE: `Claimed` when this owner has it now. An attempt that ended with its worker's death is
+    /// counted here unless it had finished a stage or moved a watermark; one too many makes the upload `failed`.
+    async fn claim(&self, id: UploadId, owner: &str, lease: Duration) -> Result<ClaimOutcome>;
+
+    /// Writes the claim's fence into the upload's ranges: waits for whatever the previous owner still has open there,
+    /// so heartbeats must be running. Watermarks are read only after it.
+    async fn take_over(&self, claim: &Claim) -> Result<()>;
+
+    /// Renews the lease and writes the progress; called once a second.
+    async fn heartbeat(&self, claim: &Claim, progress: Option<Progress>) -> Result<Beat>;
+
+    /// Gives the claim up.
+    async fn release(&self, claim: &Claim, why: Release) -> Result<()>;
+
+    /// Whether nothing earlier of `replace` mode is open (DESIGN: order in `replace` mode).
+    async fn is_next(&self, claim: &Claim) -> Result<bool>;
+
+    // --- stages, each one transaction with its event ---
+
+    /// `received → archiving`: reserves the final name; false when another upload has that name.
+    async fn reserve_archive_name(&self, claim: &Claim, name: &str) -> Result<bool>;
+
+    /// `archiving → archived`. `sha256` is noted where it was unknown.
+    async fn archived(&self, claim: &Claim, sha256: Option<&str>) -> Result<()>;
+
+    /// `archived → loading`: writes what cleaning found, the rules' number and the ranges, before the first row.
+    /// Of an upload that is `loading` already it changes nothing and returns the ranges that are there.
+    async fn split(&self, claim: &Claim, cleaned: &Cleaned, rules: u32, bounds: &[Bounds]) -> Result<Vec<Part>>;
+
+    /// The ranges of a load, in order; empty when it was not split yet.
+    async fn parts(&self, id: UploadId) -> Result<Vec<Part>>;
+
+    /// Begins one transaction on a range: locks its row first and checks its fence.
+    async fn begin(&self, claim: &Claim, part: u32, existing: Existing) -> Result<Box<dyn RangeLoad>>;
+
+    /// `loading → done` with the receipt; or `→ cancelled`, when the receipt's state says so.
+    async fn finish(&self, claim: &Claim, receipt: &Receipt) -> Result<()>;
+
+    /// `→ failed`.
+    async fn fail(&self, claim: &Claim, failure: &Failure) -> Result<()>;
+
+    /// Of any open upload whose lease is not running, without a claim (a stranger's file that nobody could read for a
+    /// day, a load whose rules nobody has): `→ failed`; false when it was claimed or ended meanwhile.
+    async fn abandon(&self, id: UploadId, failure: &Failure) -> Result<bool>;
+
+    // --- what a person asks for ---
+
+    async fn cancel(&self, id: UploadId) -> Result<CancelOutcome>;
+
+    /// Opens a `failed` or `cancelled` upload again at its last finished stage.
+    async fn retry(&self, id: UploadId, retry: &Retry) -> Result<RetryOutcome>;
+
+    // --- sweep ---
+
+    /// `done`, `failed` or `cancelled` uploads that were archived, whose receipt's copy is not in the archive yet.
+    async fn receipts_missing(&self, limit: u32) -> Result<Vec<Upload>>;
+
+    async fn receipt_copied(&self, id: UploadId) -> Result<()>;
+
+    // --- the local queue's parked messages ---
+
+    async fn park(&self, message: &crate::queue::Parked) -> Result<()>;
+
+    async fn parked(&self, limit: u32) -> Result<Vec<crate::queue::Parked>>;
+}
+
+/// One transaction of a load on one range. Dropped, it changes nothing.
+#[async_trait]
+pub trait RangeLoad: Send {
+    /// The range's state under lock: go on behind its watermark.
+    fn part(&self) -> &Part;
+
+    /// Adds users behind the watermark, in id order, each id once, in ascending blocks.
+    async fn put(&mut self, users: UserBlock) -> Result<()>;
+
+    /// Stores rows, watermark (the last id put) and counts together, checked against what the server says it did.
+    /// `finished`: the range is at its end. Returns the range's new state.
+    async fn commit(self: Box<Self>, finished: bool) -> Result<Part>;
+}
+
+/// An id range of a load: `low` inclusive, `high` exclusive, in byte order; `None` is open.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bounds {
+    pub low: Option<Vec<u8>>,
+    pub high: Option<Vec<u8>>,
+}
+
+/// A range's row in the ledger.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Part {
+    pub number: u32,
+    pub bounds: Bounds,
+    /// The last id stored.
+    pub watermark: Option<Vec<u8>>,
+    pub finished: bool,
+    pub stored: Stored,
+}
+
+/// Which uploads to list.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    pub state: Option<State>,
+    /// Part of a file name or the beginning of an id.
+    pub search: Option<String>,
+    /// Only what was registered before this `seq`.
+    pub before: Option<u64>,
+    pub limit: u32,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self { state: None, search: None, before: None, limit: 50 }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClaimOutcome {
+    Claimed(Claim),
+    /// Someone else has it, or it is not due.
+    Taken,
+    /// Its attempts are used up: it is `failed` now.
+    Failed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beat {
+    Kept,
+    CancelAsked,
+}
+
+/// Why a claim is given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Release {
+    /// Shutdown, or its turn has not come: open at once, nothing counted.
+    HandedBack,
+    /// A service cannot be reached: next try after `pause`, nothing counted.
+    Waiting { service: Service, message: String, pause: Duration },
+    /// Something unexpected: counted unless the attempt moved something, next try after `pause`, `failed` after
+    /// `ATTEMPTS_MAX`.
+    Unexpected { failure: Failure, pause: Duration },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelOutcome {
+    NoSuchUpload,
+    /// It was waiting: `cancelled` now.
+    Cancelled,
+    /// A worker has it and was told to stop.
+    Asked,
+    /// It ended before, in this state.
+    Ended(State),
+}
+
+/// What `retry` may change.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Retry {
+    /// Other row options: only as long as no row was stored.
+    pub options: Option<RowOptions>,
+    /// Forget what was cleaned and split, and load from the start.
+    pub restart: bool,
+    /// Although a newer upload in `replace` mode has overtaken it.
+    pub over_newer: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RetryOutcome {
+    NoSuchUpload,
+    /// Open again, in this state.
+    Opened(State),
+    /// It is not `failed` or `cancelled`.
+    NotEnded(State),
+    /// Rows were stored already; options stay as they are.
+    RowsStored,
+    /// A newer one in `replace` mode has overtaken it.
+    Overtaken,
+}
+
+/// Milliseconds of a duration, as the ledger keeps them.
+pub fn as_ms(duration: Duration) -> EpochMs {
+    EpochMs::try_from(duration.as_millis()).unwrap_or(EpochMs::MAX)
+}
+
+/// The `Lost` error of a claim.
+pub fn lost(claim: &Claim) -> Error {
+    Error::lost(format!("the claim on upload {} (fence {}) was taken over", claim.id, claim.fence.number))
+}
