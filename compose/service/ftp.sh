@@ -1,5 +1,5 @@
 # What the three FTP servers share: the login and the certificate.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 
 login=userdata
 password=test-password

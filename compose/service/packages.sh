@@ -1,6 +1,6 @@
 # What is fetched: Debian packages, and folders of the cache that are complete or absent.
 # Sourced by compose/services.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2164
 
 # once NAME FUNCTION: the cache's folder NAME. The function fills a new folder, which gets its name only when
 # everything is there, so an interrupted download is never taken for a finished one.

@@ -1,6 +1,6 @@
 # What runs: ports, processes, and waiting for an answer.
 # Sourced by compose/services; `of` has set name, folder and port.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2164
 
 ports_each=100
 
@@ -9,10 +9,11 @@ ports_each=100
 reserve_ports() {
     local try base claim
     mkdir -p "$cache/ports"
+    # Claims of instances that are gone, and of an unfinished one in this place.
+    find "$cache/ports" \( -lname "$folder" -o -xtype l \) -delete
     for ((try = 0; try < 1000; try++)); do
         base=$((10000 + RANDOM % 220 * ports_each))
         claim=$cache/ports/$base
-        if [[ -L $claim && ! -e $claim ]]; then rm -f "$claim"; fi
         ln -s "$folder" "$claim" 2>/dev/null || continue
         if in_use "$base"; then
             rm -f "$claim"
