@@ -78,8 +78,17 @@ updated_if_needed() {
     logged "$log" "$1" "${arguments[@]}"
 }
 
-# Where this machine gets Debian from.
+# Where this machine gets Debian from. apt names only sources whose lists it has.
 mirror() {
+    local found; found=$(configured_mirror)
+    if [[ -z $found ]]; then
+        with_apt logged "$cache/apt-$name.log" apt-get -q update
+        found=$(configured_mirror)
+    fi
+    echo "$found"
+}
+
+configured_mirror() {
     local codename
     codename=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
     # shellcheck disable=SC2016 # apt's own variables
