@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::upload::{EpochMs, UploadId};
+use crate::upload::{EpochMs, NewUpload, UploadId};
 
 /// The message's value: these eight fields, in this order. Unknown fields are ignored on reading.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,20 @@ pub enum Unreadable {
 }
 
 impl Announcement {
+    /// The announcement of a received upload. Where its bytes have no path (`again` from the archive), `path` is empty.
+    pub fn of(upload: &NewUpload) -> Self {
+        Self {
+            uuid: upload.id,
+            filename: upload.filename.clone(),
+            size: upload.size,
+            start_time: upload.started_ms,
+            end_time: upload.received_ms,
+            total_upload_time: upload.received_ms - upload.started_ms,
+            path: upload.place.path.clone().unwrap_or_default(),
+            filetype: upload.media_type.clone(),
+        }
+    }
+
     /// Reads a message's value.
     pub fn parse(value: Option<&[u8]>) -> Result<Self, Unreadable> {
         let value = value.filter(|value| !value.is_empty()).ok_or(Unreadable::Empty)?;

@@ -18,9 +18,10 @@ pub trait Queue: Send + Sync {
     fn name(&self) -> String;
 
     /// Announces an upload that the ledger holds. When this returns, the announcement survives the death of this
-    /// process and will be delivered at least once. Repeating it delivers again, which is harmless.
+    /// process and will be delivered at least once. Repeating it delivers again, which is harmless. The answer says
+    /// whether the caller is to note `announced_at` now.
     /// `Transient` (service `Queue`) when the broker does not acknowledge within the deadline.
-    async fn announce(&self, announcement: &Announcement) -> Result<()>;
+    async fn announce(&self, announcement: &Announcement) -> Result<Announced>;
 
     /// Waits for the next delivery, for ever if need be. Dropping the future loses nothing. `Transient` when the
     /// queue cannot be reached: call again, calls pace themselves.
@@ -55,6 +56,15 @@ pub trait Delivery: Send {
     /// Copies the message to the dead-letter topic with `reason` in a header and acknowledges it after the broker
     /// took the copy. A value over the topic's limit is cut, with its size in a header.
     async fn park(self: Box<Self>, reason: &str) -> Result<()>;
+}
+
+/// Who keeps an announcement until it is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Announced {
+    /// The broker: the ledger's row may be marked as announced.
+    ByTheBroker,
+    /// The ledger's row itself, which stays unmarked until the delivery is acknowledged.
+    ByTheLedger,
 }
 
 /// What `create` did or found, for one topic.
