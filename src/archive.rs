@@ -32,6 +32,10 @@ pub trait Archive: Send + Sync {
     /// operator or time can put right; errors of reading `content` keep their own service.
     async fn store(&self, temp: &str, name: &str, content: &dyn Source, meter: &Meter) -> Result<()>;
 
+    /// Renames a temp file that an earlier claim handed over, so that `store` goes on behind it; false where there is
+    /// none.
+    async fn adopt(&self, left: &str, temp: &str) -> Result<bool>;
+
     /// As `store`, for what belongs to a file (info, rejects, receipt): starts anew, and replaces what is there.
     async fn store_beside(&self, temp: &str, name: &str, content: &dyn Source) -> Result<()>;
 

@@ -7,6 +7,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt};
 
 use crate::error::{Error, Result, Service};
 
+pub mod http;
+
 /// A stream of bytes.
 pub type Bytes = Box<dyn AsyncRead + Send + Unpin>;
 
