@@ -1,0 +1,156 @@
+//! The pipeline of one configuration: spool, queue, archive and store, chosen by name here and nowhere else. The parts
+//! below see only the traits.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tracing::{info, warn};
+
+use crate::{
+    announcement::Announcement,
+    archive::{Archive, directory::Directory, ftp::Ftp},
+    config::{ArchiveKind, Config, QueueKind, StoreKind},
+    error::{Error, Result},
+    queue::{Announced, Queue, kafka::Kafka, local::Local},
+    spool::Spool,
+    store::{Store, mysql, sqlite},
+    upload::{EpochMs, NewUpload},
+};
+
+pub mod again;
+pub mod intake;
+pub mod process;
+pub mod reach;
+pub mod receive;
+pub mod sweep;
+
+/// How large a load's transactions are.
+#[derive(Debug, Clone, Copy)]
+pub struct Transactions {
+    /// Rows and bytes of one block, the unit between merge and store.
+    pub block_rows: usize,
+    pub block_bytes: usize,
+    /// A transaction commits after this much, whichever comes first.
+    pub rows: u64,
+    pub bytes: usize,
+    pub time: Duration,
+    /// Pause between two transactions, so that other processes get at the database.
+    pub pause: Duration,
+    /// Id ranges of a large load.
+    pub ranges: usize,
+}
+
+pub struct Pipeline {
+    pub config: Arc<Config>,
+    pub queue: Arc<dyn Queue>,
+    pub archive: Arc<dyn Archive>,
+    pub store: Arc<dyn Store>,
+    pub transactions: Transactions,
+    spool: OnceLock<Arc<Spool>>,
+}
+
+impl Pipeline {
+    /// Puts the backends of a configuration together. No service needs to be up for it.
+    pub async fn open(config: Arc<Config>) -> Result<Arc<Self>> {
+        let (store, transactions): (Arc<dyn Store>, _) = match config.store.kind {
+            StoreKind::Sqlite => (Arc::new(sqlite::open(&config.data.join("userdata.db")).await?), EMBEDDED),
+            StoreKind::Mysql => {
+                let mysql = &config.store.mysql;
+                let ranges = mysql.connections * 2;
+                (Arc::new(mysql::open(mysql, config.worker.lease).await?), Transactions { ranges, ..SERVER })
+            }
+        };
+        let archive: Arc<dyn Archive> = match config.archive.kind {
+            ArchiveKind::Directory => Arc::new(Directory::open(&config.data.join("archive"))?),
+            ArchiveKind::Ftp => Arc::new(Ftp::new(&config.archive.ftp)?),
+        };
+        let queue: Arc<dyn Queue> = match config.queue.kind {
+            QueueKind::Local => Arc::new(Local::new(store.clone())),
+            QueueKind::Kafka => Arc::new(Kafka::new(&config.queue.kafka)?),
+        };
+        Ok(Arc::new(Self { config, queue, archive, store, transactions, spool: OnceLock::new() }))
+    }
+
+    /// The spool's folder; made when a role first needs it.
+    pub fn spool(&self) -> Result<Arc<Spool>> {
+        if let Some(spool) = self.spool.get() {
+            return Ok(spool.clone());
+        }
+        let opened = Arc::new(Spool::open(&self.config.spool.path)?);
+        Ok(self.spool.get_or_init(|| opened).clone())
+    }
+
+    /// Enters a received upload in the ledger and announces it. What fails here is done again by the sweep.
+    pub async fn submit(&self, new: &NewUpload) -> Result<()> {
+        if self.store.register(new).await? {
+            info!(upload = %new.id, size = new.size, sender = new.sender, "registered");
+        }
+        self.announce(new).await
+    }
+
+    /// Announces an upload that the ledger holds.
+    pub async fn announce(&self, new: &NewUpload) -> Result<()> {
+        if self.queue.announce(&Announcement::of(new)).await? == Announced::ByTheBroker {
+            self.store.announced(new.id).await?;
+        }
+        info!(upload = %new.id, queue = self.queue.name(), "announced");
+        Ok(())
+    }
+
+    /// As `submit`, for a caller that cannot do anything about a failure.
+    pub async fn submit_or_leave_to_the_sweep(&self, new: &NewUpload) {
+        if let Err(error) = self.submit(new).await {
+            warn!(upload = %new.id, %error, "kept in the spool; will be announced as soon as that works");
+        }
+    }
+
+    /// The folder for an upload's run files.
+    pub fn work(&self, id: crate::upload::UploadId) -> PathBuf {
+        self.config.worker.work.join(id.to_string())
+    }
+}
+
+/// InnoDB: large transactions, several ranges.
+const SERVER: Transactions = Transactions {
+    block_rows: 25_000,
+    block_bytes: 4 << 20,
+    rows: 200_000,
+    bytes: 32 << 20,
+    time: Duration::from_secs(60),
+    pause: Duration::ZERO,
+    ranges: 6,
+};
+
+/// SQLite has one writer: a load lets the heartbeats of other processes through.
+const EMBEDDED: Transactions = Transactions {
+    block_rows: 2_000,
+    block_bytes: 1 << 20,
+    rows: 100_000,
+    bytes: 32 << 20,
+    time: Duration::from_millis(100),
+    pause: Duration::from_millis(10),
+    ranges: 1,
+};
+
+/// This machine's clock, for what no database sees: the spool's times.
+pub fn now_ms() -> EpochMs {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    EpochMs::try_from(now.as_millis()).unwrap_or(EpochMs::MAX)
+}
+
+/// The name of this process in the ledger: `host:pid`.
+pub fn worker_name() -> String {
+    format!("{}:{}", host_name(), std::process::id())
+}
+
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// An error of the pipeline as the reason for which an upload failed.
+pub fn failure(error: &Error) -> crate::upload::Failure {
+    crate::upload::Failure { code: error.code.into(), message: error.to_string(), next: error.next.clone() }
+}

@@ -1,0 +1,280 @@
+//! The worker: `step` finds one upload that it may and can work on, claims it and takes it as far as it goes; `run`
+//! repeats that in every slot, beside taking announcements and sweeping.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::{
+    error::{Error, Kind, Result, Service},
+    meter::Meter,
+    pipeline::{Pipeline, failure, intake, reach::Reach, sweep},
+    rows::RULES,
+    store::{ClaimOutcome, Release},
+    upload::{Claim, State, Upload, UploadId},
+};
+
+use self::{job::Job, pauses::Pauses};
+
+mod account;
+mod archive;
+mod job;
+mod load;
+mod pauses;
+
+/// How long an idle slot waits before it looks at the ledger again, unless woken.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How many candidates a look considers.
+const CANDIDATES: u32 = 100;
+/// Pause after something unexpected.
+const UNEXPECTED_PAUSE: Duration = Duration::from_secs(5);
+/// How long a worker that was told to stop tries to tell the ledger.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// What one step did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// There was nothing that this worker may do now.
+    Idle,
+    Worked(UploadId, Ended),
+}
+
+/// How work on an upload ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    Done,
+    Failed,
+    Cancelled,
+    /// Given back: it is not its turn, or this process stops.
+    HandedBack,
+    /// A service cannot be reached.
+    Waiting(Service),
+    /// Something unexpected; counted by the ledger.
+    Unexpected,
+    /// Another worker has it now.
+    Lost,
+}
+
+pub struct Worker {
+    pipeline: Arc<Pipeline>,
+    reach: Reach,
+    name: String,
+    pauses: Pauses,
+    wake: Notify,
+    /// The last trouble that was logged, so that the log tells changes and not repetitions.
+    trouble: Mutex<Option<String>>,
+}
+
+impl Worker {
+    pub fn new(pipeline: Arc<Pipeline>, name: String) -> Result<Arc<Self>> {
+        let reach = Reach::new(&pipeline.config.worker, pipeline.archive.clone())?;
+        let (pauses, wake) = (Pauses::default(), Notify::new());
+        Ok(Arc::new(Self { pipeline, reach, name, pauses, wake, trouble: Mutex::default() }))
+    }
+
+    /// Works until told to stop; every task has ended when it returns.
+    pub async fn run(self: &Arc<Self>, stop: CancellationToken) -> Result<()> {
+        sweep::remove_left_behind(&self.pipeline).await?;
+        let mut tasks = JoinSet::new();
+        let (worker, token) = (self.clone(), stop.clone());
+        tasks.spawn(async move {
+            let wake = || worker.wake.notify_waiters();
+            intake::run(&worker.pipeline, &worker.reach, &token, wake).await;
+        });
+        let (worker, token) = (self.clone(), stop.clone());
+        tasks.spawn(async move { sweep::ledger(&worker.pipeline, &worker.reach, &token).await });
+        for _ in 0..self.pipeline.config.worker.slots {
+            let (worker, token) = (self.clone(), stop.clone());
+            tasks.spawn(async move { worker.slot(&token).await });
+        }
+        info!(worker = self.name, store = self.pipeline.store.name(), queue = self.pipeline.queue.name(), "working");
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(panic) = ended {
+                stop.cancel();
+                tasks.join_all().await;
+                return Err(Error::fatal("task_failed", "a task of this worker ended unexpectedly").because(panic));
+            }
+        }
+        self.pipeline.queue.close().await;
+        info!(worker = self.name, "stopped");
+        Ok(())
+    }
+
+    async fn slot(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.step(stop).await {
+                Ok(Step::Worked(..)) => self.told_trouble(None),
+                Ok(Step::Idle) => {
+                    self.told_trouble(None);
+                    self.rest(stop).await;
+                }
+                Err(error) => {
+                    self.told_trouble(Some(&error));
+                    self.rest(stop).await;
+                }
+            }
+        }
+    }
+
+    async fn rest(&self, stop: &CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.wake.notified() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+
+    fn told_trouble(&self, error: Option<&Error>) {
+        let mut told = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = error.map(ToString::to_string);
+        if *told != now {
+            match &now {
+                Some(trouble) => warn!(error = trouble, "cannot look for work; trying again"),
+                None => info!("the database answers again"),
+            }
+            *told = now;
+        }
+    }
+
+    /// Takes the oldest upload that is open, due, reachable and needs no service that is known to refuse.
+    pub async fn step(&self, stop: &CancellationToken) -> Result<Step> {
+        if !self.pauses.may_try(Service::Store) {
+            return Ok(Step::Idle);
+        }
+        let looked = self.pipeline.store.candidates(CANDIDATES).await;
+        let candidates = looked.inspect_err(|_| self.pauses.refused(Service::Store))?;
+        self.pauses.answered(Service::Store);
+        for upload in candidates {
+            if stop.is_cancelled() {
+                break;
+            }
+            if !self.may_work_on(&upload) {
+                continue;
+            }
+            let lease = self.pipeline.config.worker.lease;
+            match self.pipeline.store.claim(upload.id(), &self.name, lease).await? {
+                ClaimOutcome::Claimed(claim) => {
+                    let ended = self.work(upload.id(), claim, &Meter::default(), stop).await;
+                    return Ok(Step::Worked(upload.id(), ended));
+                }
+                ClaimOutcome::Failed => warn!(upload = %upload.id(), "failed: its attempts are used up"),
+                ClaimOutcome::Taken => {}
+            }
+        }
+        Ok(Step::Idle)
+    }
+
+    fn may_work_on(&self, upload: &Upload) -> bool {
+        let rules_fit = upload.state != State::Loading || upload.rules.is_none_or(|rules| rules == RULES);
+        let needs_archive = matches!(upload.state, State::Received | State::Archiving);
+        rules_fit
+            && (upload.cancel_asked || self.reach.may_reach(upload))
+            && (!needs_archive || self.pauses.may_try(Service::Archive))
+    }
+
+    /// Works on a claimed upload until it ends or has to wait, and tells the ledger which.
+    pub async fn work(&self, id: UploadId, claim: Claim, meter: &Meter, shutdown: &CancellationToken) -> Ended {
+        info!(upload = %id, worker = claim.owner, fence = claim.fence.number, "claimed");
+        let job = Arc::new(Job::new(self.pipeline.clone(), claim, meter.clone()));
+        let beats = tokio::spawn(job::keep_alive(job.clone(), shutdown.clone()));
+        let result = self.stages(&job).await;
+        let ended = self.settle(&job, result, shutdown).await;
+        job.end();
+        if beats.await.is_err() {
+            error!(upload = %id, "the heartbeat ended unexpectedly");
+        }
+        info!(upload = %id, outcome = ?ended, "ended");
+        ended
+    }
+
+    async fn stages(&self, job: &Job) -> Result<Ended> {
+        let store = &self.pipeline.store;
+        store.take_over(&job.claim).await?;
+        let upload = job.upload().await?;
+        if upload.cancel_asked {
+            return job.finish_cancelled().await;
+        }
+        let source = self.reach.source(&upload).await?;
+        if matches!(upload.state, State::Received | State::Archiving) {
+            archive::archive(job, &upload, source.as_ref()).await?;
+            self.pauses.answered(Service::Archive);
+        }
+        if !store.is_next(&job.claim).await? {
+            debug!(upload = %job.claim.id, "an earlier upload that replaces rows comes first");
+            store.release(&job.claim, Release::HandedBack).await?;
+            return Ok(Ended::HandedBack);
+        }
+        let upload = job.upload().await?;
+        load::load(job, &upload, source).await?;
+        Ok(Ended::Done)
+    }
+
+    /// Writes the end of the work into the ledger, as long as the claim is ours and the process may go on.
+    async fn settle(&self, job: &Job, result: Result<Ended>, shutdown: &CancellationToken) -> Ended {
+        let error = match result {
+            Ok(ended) => return ended,
+            Err(error) => error,
+        };
+        let mut pause = Duration::from_millis(100);
+        let mut farewell = std::pin::pin!(async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(FAREWELL).await;
+        });
+        loop {
+            match self.tell(job, &error).await {
+                Ok(ended) => return ended,
+                Err(told) if told.kind == Kind::Lost => return Ended::Lost,
+                Err(told) => debug!(upload = %job.claim.id, error = %told, "the ledger does not take the outcome yet"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(5)),
+                () = &mut farewell => {
+                    warn!(upload = %job.claim.id, "leaving without telling the ledger: its lease will run out");
+                    return Ended::HandedBack;
+                }
+            }
+        }
+    }
+
+    async fn tell(&self, job: &Job, error: &Error) -> Result<Ended> {
+        let (store, claim) = (&self.pipeline.store, &job.claim);
+        match (error.kind, job.stopped_by()) {
+            (Kind::Lost, _) | (_, Some(job::Stop::Lost)) => {
+                archive::remove_temp(job).await;
+                Ok(Ended::Lost)
+            }
+            (Kind::Stopped, Some(job::Stop::Cancel)) => job.finish_cancelled().await,
+            (Kind::Stopped, _) => {
+                store.release(claim, Release::HandedBack).await?;
+                Ok(Ended::HandedBack)
+            }
+            (Kind::Transient, _) => {
+                let service = error.service.unwrap_or(Service::Store);
+                let waited = job.waited_ms(service).await?;
+                let pause = pauses::growing(waited);
+                self.pauses.refused(service);
+                warn!(upload = %claim.id, %error, next_try_s = pause.as_secs(), "waiting for {service}");
+                let message = format!("waiting for {service}: {error}");
+                store.release(claim, Release::Waiting { service, message, pause }).await?;
+                Ok(Ended::Waiting(service))
+            }
+            (Kind::Rejected, _) => {
+                warn!(upload = %claim.id, code = error.code, %error, "failed");
+                store.fail(claim, &failure(error)).await?;
+                load::remove_work(job);
+                Ok(Ended::Failed)
+            }
+            (Kind::Fatal, _) => {
+                error!(upload = %claim.id, code = error.code, %error, "unexpected; the attempt counts");
+                let failure = failure(error);
+                store.release(claim, Release::Unexpected { failure, pause: UNEXPECTED_PAUSE }).await?;
+                Ok(Ended::Unexpected)
+            }
+        }
+    }
+}

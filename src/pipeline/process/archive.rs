@@ -1,0 +1,105 @@
+//! The archive stage: the original's name is chosen once and written to the ledger, then its bytes are stored under a
+//! temp name that carries the claim's fence, measured and renamed, and its info is laid beside it.
+
+use tracing::{debug, info};
+
+use crate::{
+    archive::name,
+    error::{Error, Result},
+    pipeline::process::job::Job,
+    source::{MemorySource, Source},
+    upload::{Stage, Unit, Upload},
+};
+
+pub async fn archive(job: &Job, upload: &Upload, source: &dyn Source) -> Result<()> {
+    let size = source.size().await?;
+    if size != upload.new.size {
+        let announced = upload.new.size;
+        return Err(Error::rejected(
+            "size_differs",
+            format!("{} has {size} bytes, but {announced} were announced", source.name()),
+        )
+        .next("send the file again, or announce it with its real size"));
+    }
+    job.meter.begin(Stage::Archive, size, Unit::Bytes);
+    // What another upload put into the archive is not stored twice.
+    if upload.new.place.archive.is_none() {
+        let chosen = choose_name(job, upload).await?;
+        store(job, upload, &chosen, source).await?;
+    }
+    job.pipeline.store.archived(&job.claim, None).await?;
+    info!(upload = %job.claim.id, archive = job.pipeline.archive.name(), "archived");
+    Ok(())
+}
+
+/// The name that what belongs to an upload in the archive is derived from.
+pub fn base_name(upload: &Upload) -> String {
+    match (&upload.archive_name, &upload.new.place.archive) {
+        (Some(own), _) => own.clone(),
+        (None, Some(first)) => name::with_id(first, upload.id()),
+        (None, None) => upload.id().to_string(),
+    }
+}
+
+/// The name reserved before, or a new one that no file has: neither of another upload nor of a stranger.
+async fn choose_name(job: &Job, upload: &Upload) -> Result<String> {
+    if let Some(chosen) = &upload.archive_name {
+        return Ok(chosen.clone());
+    }
+    let (archive, store) = (&job.pipeline.archive, &job.pipeline.store);
+    let new = &upload.new;
+    let plain = name::original(&job.pipeline.config.archive.name, new.id, new.received_ms, &new.filename);
+    let with_id = name::with_id(&plain, new.id);
+    for candidate in [plain, with_id] {
+        let taken = job.unless_stopped(archive.size(&candidate)).await?.is_some();
+        if !taken && store.reserve_archive_name(&job.claim, &candidate).await? {
+            return Ok(candidate);
+        }
+        debug!(upload = %new.id, candidate, "another file has this name in the archive");
+    }
+    Err(Error::rejected("archive_name_taken", format!("no free name for upload {} in {}", new.id, archive.name()))
+        .next("set archive.name to a template with {id}, then retry the upload"))
+}
+
+async fn store(job: &Job, upload: &Upload, chosen: &str, source: &dyn Source) -> Result<()> {
+    let archive = &job.pipeline.archive;
+    let temp = temp_name(job, chosen);
+    if let Some(fence) = job.inherits {
+        let left = name::temp(chosen, job.claim.id, fence);
+        if job.unless_stopped(archive.adopt(&left, &temp)).await? {
+            debug!(upload = %job.claim.id, "going on with the transfer that was handed back");
+        }
+    }
+    job.unless_stopped(archive.store(&temp, chosen, source, &job.meter)).await?;
+    let info = serde_json::to_vec_pretty(&upload.new).map_err(|error| {
+        Error::fatal("info_unwritable", format!("writing the info of upload {}", job.claim.id)).because(error)
+    })?;
+    let beside = name::beside(chosen, ".info.json");
+    job.unless_stopped(archive.store_beside(&temp, &beside, &MemorySource(info))).await?;
+    remove_older_temps(job, chosen).await
+}
+
+fn temp_name(job: &Job, chosen: &str) -> String {
+    name::temp(chosen, job.claim.id, job.claim.fence.number)
+}
+
+/// What claims that died in mid-transfer left behind. A stopped one that wakes up finds its temp file gone.
+async fn remove_older_temps(job: &Job, chosen: &str) -> Result<()> {
+    for fence in 1..job.claim.fence.number {
+        let temp = name::temp(chosen, job.claim.id, fence);
+        if job.unless_stopped(job.pipeline.archive.remove(&temp)).await? {
+            debug!(upload = %job.claim.id, fence, "removed what an earlier claim left in the archive");
+        }
+    }
+    Ok(())
+}
+
+/// Takes back what a lost claim had begun; only its own temp file, and only if that works at once.
+pub async fn remove_temp(job: &Job) {
+    let Ok(upload) = job.upload().await else { return };
+    if let Some(chosen) = &upload.archive_name
+        && let Err(error) = job.pipeline.archive.remove(&temp_name(job, chosen)).await
+    {
+        debug!(upload = %job.claim.id, %error, "the temp file of a lost claim stays for its successor to remove");
+    }
+}

@@ -1,0 +1,201 @@
+//! The sweep finds what was left behind: spooled but not registered, registered but not announced, ended but without
+//! its receipt in the archive, kept longer than promised, reachable by nobody.
+
+use std::{collections::HashSet, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::{
+    archive::name,
+    error::{Error, Kind, Result},
+    load::CleanFile,
+    pipeline::{Pipeline, now_ms, process::base_name, reach::Reach},
+    receipt::Receipt,
+    rows::RULES,
+    source::MemorySource,
+    store::as_ms,
+    upload::{Failure, State, Upload, UploadId},
+};
+
+const EVERY: Duration = Duration::from_secs(3);
+const CLEAN_EVERY: Duration = Duration::from_secs(60);
+const BATCH: u32 = 100;
+/// How long a stranger's file may be unreadable.
+const UNREADABLE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// How long a half-stored load may wait for a worker of its rules.
+const OTHER_RULES_MAX: Duration = Duration::from_secs(3600);
+
+/// What the owner of a spool does: registers and announces what lies in it, and removes what need not be kept.
+pub async fn spool(pipeline: &Pipeline, stop: &CancellationToken) {
+    let mut registered = HashSet::new();
+    let mut trouble = None;
+    let mut cleaned = None::<tokio::time::Instant>;
+    while !stop.is_cancelled() {
+        let mut swept = register_and_announce(pipeline, &mut registered).await;
+        if swept.is_ok() && cleaned.is_none_or(|at| at.elapsed() >= CLEAN_EVERY) {
+            cleaned = Some(tokio::time::Instant::now());
+            swept = clean_spool(pipeline, &mut registered).await;
+        }
+        tell(&mut trouble, swept.err(), "received uploads are kept in the spool until this is put right");
+        let _ = stop.run_until_cancelled(tokio::time::sleep(EVERY)).await;
+    }
+}
+
+async fn register_and_announce(pipeline: &Pipeline, registered: &mut HashSet<UploadId>) -> Result<()> {
+    let spool = pipeline.spool()?;
+    for new in spool.infos()? {
+        if !registered.contains(&new.id) {
+            if pipeline.store.register(&new).await? {
+                info!(upload = %new.id, "registered what lay in the spool");
+            }
+            registered.insert(new.id);
+        }
+    }
+    for upload in pipeline.store.unannounced(Some(spool.id()), BATCH).await? {
+        pipeline.announce(&upload.new).await?;
+    }
+    Ok(())
+}
+
+/// Removes bytes that are safe elsewhere or were kept long enough; only ever what lies in the spool.
+async fn clean_spool(pipeline: &Pipeline, registered: &mut HashSet<UploadId>) -> Result<()> {
+    let (spool, settings) = (pipeline.spool()?, &pipeline.config.spool);
+    spool.clean_orphans()?;
+    let mut archived = Vec::new();
+    for new in spool.infos()? {
+        let Some(upload) = pipeline.store.upload(new.id).await? else { continue };
+        let Some(finished) = upload.finished_ms.filter(|_| !upload.state.is_open()) else { continue };
+        let keep = if upload.archived_ms.is_some() { settings.keep } else { settings.keep_failed };
+        if upload.now_ms - finished >= as_ms(keep) {
+            spool.remove(new.id)?;
+            registered.remove(&new.id);
+            info!(upload = %new.id, state = %upload.state, "removed its bytes from the spool");
+        } else if upload.archived_ms.is_some() {
+            archived.push((finished, new.id));
+        }
+    }
+    archived.sort_unstable();
+    for (_, id) in archived {
+        if spool.free_bytes()? >= settings.free_bytes {
+            break;
+        }
+        spool.remove(id)?;
+        registered.remove(&id);
+        warn!(upload = %id, "removed its bytes from the spool early: the disk is nearly full (spool.free_bytes)");
+    }
+    Ok(())
+}
+
+/// What every worker does for the ledger.
+pub async fn ledger(pipeline: &Pipeline, reach: &Reach, stop: &CancellationToken) {
+    let mut trouble = None;
+    while !stop.is_cancelled() {
+        let swept = async {
+            copy_receipts(pipeline).await?;
+            abandon_hopeless(pipeline, reach).await
+        };
+        tell(&mut trouble, swept.await.err(), "what was left behind is looked at again");
+        let _ = stop.run_until_cancelled(tokio::time::sleep(EVERY)).await;
+    }
+}
+
+async fn copy_receipts(pipeline: &Pipeline) -> Result<()> {
+    for upload in pipeline.store.receipts_missing(BATCH).await? {
+        if let Some(receipt) = &upload.receipt {
+            copy_receipt(pipeline, &upload, receipt).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Lays the receipt beside the original and notes that it is there.
+pub async fn copy_receipt(pipeline: &Pipeline, upload: &Upload, receipt: &Receipt) -> Result<()> {
+    let text = serde_json::to_vec_pretty(receipt)
+        .map_err(|error| Error::fatal("receipt_unwritable", "writing a receipt").because(error))?;
+    let beside = name::beside(&base_name(upload), ".receipt.json");
+    let temp = name::temp(&beside, upload.id(), upload.fence);
+    pipeline.archive.store_beside(&temp, &beside, &MemorySource(text)).await?;
+    pipeline.store.receipt_copied(upload.id()).await
+}
+
+/// A stranger's file that nobody could read for a day, a half-stored load whose rules nobody has had for an hour.
+async fn abandon_hopeless(pipeline: &Pipeline, reach: &Reach) -> Result<()> {
+    for upload in pipeline.store.candidates(BATCH).await? {
+        let events = pipeline.store.events(upload.id()).await?;
+        let (Some(first), Some(last)) = (events.first(), events.last()) else { continue };
+        let stranger = upload.new.place.spool.is_none() && upload.new.sender == "announcement";
+        let failure = if stranger && !reach.may_reach(&upload) && upload.now_ms - first.at >= as_ms(UNREADABLE_MAX) {
+            unreadable(&upload)
+        } else if other_rules(&upload) && upload.now_ms - last.at >= as_ms(OTHER_RULES_MAX) {
+            of_other_rules(&upload)
+        } else {
+            continue;
+        };
+        if pipeline.store.abandon(upload.id(), &failure).await? {
+            warn!(upload = %upload.id(), code = failure.code, "failed: {}", failure.message);
+        }
+    }
+    Ok(())
+}
+
+fn unreadable(upload: &Upload) -> Failure {
+    let path = upload.new.place.path.as_deref().unwrap_or_else(|| std::path::Path::new("its file"));
+    Failure {
+        code: "file_unreadable".into(),
+        message: format!("no worker could read {} for a day", path.display()),
+        next: Some("make the file readable for a worker, then retry the upload".into()),
+    }
+}
+
+fn other_rules(upload: &Upload) -> bool {
+    upload.state == State::Loading && upload.rules.is_some_and(|rules| rules != RULES)
+}
+
+fn of_other_rules(upload: &Upload) -> Failure {
+    let rules = upload.rules.unwrap_or_default();
+    Failure {
+        code: "rules_version".into(),
+        message: format!(
+            "the load was begun under row rules {rules}; no worker of that version took it for an hour, this one has {RULES}"
+        ),
+        next: Some(format!(
+            "start a worker of the version it was begun with, or load it from the start: userdata retry {} --restart",
+            upload.id()
+        )),
+    }
+}
+
+/// Removes the run files of uploads that ended, or that this worker's predecessor left for good.
+pub async fn remove_left_behind(pipeline: &Pipeline) -> Result<()> {
+    let work = &pipeline.config.worker.work;
+    let making = |error| Error::fatal("work_folder", format!("making the work folder {}", work.display())).because(error);
+    tokio::fs::create_dir_all(work).await.map_err(making)?;
+    let mut entries = tokio::fs::read_dir(work).await.map_err(making)?;
+    while let Some(entry) = entries.next_entry().await.map_err(making)? {
+        let Ok(id) = entry.file_name().to_string_lossy().parse::<UploadId>() else { continue };
+        match pipeline.store.upload(id).await {
+            Ok(Some(upload)) if upload.state.is_open() => {}
+            Ok(_) => {
+                debug!(upload = %id, "removing run files that were left behind");
+                CleanFile::remove(&entry.path());
+            }
+            // They are looked at again at the next start.
+            Err(error) if error.kind == Kind::Transient => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Logs changes, not repetitions.
+fn tell(trouble: &mut Option<String>, error: Option<Error>, what: &str) {
+    let now = error.map(|error| error.to_string());
+    if *trouble != now {
+        match &now {
+            Some(error) => warn!(error, at_ms = now_ms(), "{what}"),
+            None => info!("the sweep works again"),
+        }
+        *trouble = now;
+    }
+}
