@@ -14,7 +14,7 @@ reserve_ports() {
     for ((try = 0; try < 1000; try++)); do
         base=$((10000 + RANDOM % 220 * ports_each))
         claim=$cache/ports/$base
-        ln -s "$folder" "$claim" 2>/dev/null || continue
+        ln -sT "$folder" "$claim" 2>/dev/null || continue
         if in_use "$base"; then
             rm -f "$claim"
             continue
