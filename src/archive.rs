@@ -4,11 +4,12 @@
 use async_trait::async_trait;
 
 use crate::{
-    error::Result,
+    error::{Error, Result, Service},
     meter::Meter,
-    source::{Bytes, Source},
+    source::{Bytes, MemorySource, Source},
 };
 
+mod content;
 pub mod directory;
 pub mod ftp;
 pub mod name;
@@ -49,6 +50,22 @@ pub trait Archive: Send + Sync {
     async fn check(&self) -> Result<()>;
 }
 
+/// `check` of any archive: a file of a name of its own is written, measured and removed again. Its bytes are
+/// those that a transfer in text mode changes.
+async fn try_out(archive: &dyn Archive) -> Result<()> {
+    let bytes = b"userdata\r\nwas\nhere\r\0\xff\n".to_vec();
+    let name = format!("userdata-check-{}", uuid::Uuid::new_v4());
+    let size = bytes.len() as u64;
+    archive.store_beside(&format!("{name}.part"), &name, &MemorySource(bytes)).await?;
+    let found = archive.size(&name).await?;
+    archive.remove(&name).await?;
+    if found == Some(size) {
+        return Ok(());
+    }
+    let why = format!("{found:?} bytes of a test file are there instead of {size}");
+    Err(Error::unavailable(Service::Archive, format!("trying out {}", archive.name())).because(why))
+}
+
 /// A file in the archive as a source of bytes.
 pub struct ArchivedSource {
     pub archive: std::sync::Arc<dyn Archive>,
@@ -62,9 +79,10 @@ impl Source for ArchivedSource {
     }
 
     async fn size(&self) -> Result<u64> {
-        self.archive.size(&self.file).await?.ok_or_else(|| {
-            crate::error::Error::unavailable(crate::error::Service::Source, format!("{} is not there", self.name()))
-        })
+        self.archive
+            .size(&self.file)
+            .await?
+            .ok_or_else(|| Error::unavailable(Service::Source, format!("{} is not there", self.name())))
     }
 
     async fn open(&self, offset: u64) -> Result<Bytes> {
