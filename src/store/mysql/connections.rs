@@ -4,7 +4,6 @@
 //! answer in time, is closed with it, and the server rolls back what was open.
 
 use std::{
-    future::Future,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -170,21 +169,11 @@ pub async fn ask(conn: &mut Conn, statement: Statement<'_>) -> Result<Reply, Dri
             loaded?
         }
     };
-    Ok(Reply {
-        rows,
-        affected: conn.affected_rows(),
-        info: conn.info().into_owned(),
-        warnings: conn.get_warnings(),
-    })
+    Ok(Reply { rows, affected: conn.affected_rows(), info: conn.info().into_owned(), warnings: conn.get_warnings() })
 }
 
 /// The stream never gives an error: the driver would end the file there, and the server take it for whole.
-fn infile(
-    data: Vec<Bytes>,
-    asked: Arc<AtomicBool>,
-) -> impl Future<Output = mysql_async::Result<mysql_async::InfileData>> + Send + Sync + 'static {
-    async move {
-        asked.store(true, Ordering::Relaxed);
-        Ok(stream::iter(data.into_iter().map(Ok)).boxed())
-    }
+async fn infile(data: Vec<Bytes>, asked: Arc<AtomicBool>) -> mysql_async::Result<mysql_async::InfileData> {
+    asked.store(true, Ordering::Relaxed);
+    Ok(stream::iter(data.into_iter().map(Ok)).boxed())
 }

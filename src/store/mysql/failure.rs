@@ -109,11 +109,9 @@ pub fn explain_connecting(error: Driver, place: &str) -> Error {
         Driver::Io(IoError::Tls(error)) => Error::unavailable(Service::Store, doing)
             .because(error)
             .next("the certificate must name this host and come from a known authority or [store.mysql] tls_ca_file"),
-        Driver::Driver(error @ DriverError::NoClientSslFlagFromServer) => {
-            Error::unavailable(Service::Store, doing)
-                .because(error)
-                .next("the server offers no TLS: give it a certificate, or set [store.mysql] tls = \"off\"")
-        }
+        Driver::Driver(error @ DriverError::NoClientSslFlagFromServer) => Error::unavailable(Service::Store, doing)
+            .because(error)
+            .next("the server offers no TLS: give it a certificate, or set [store.mysql] tls = \"off\""),
         error => Error::unavailable(Service::Store, doing).because(error),
     }
 }

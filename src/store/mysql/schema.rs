@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     error::{Error, Result, Service},
-    store::session::{Row, Value},
+    store::{
+        ledger::schema::{MYSQL, VERSION, statements},
+        session::{Row, Value},
+    },
 };
 
 /// A large table's change takes long, and the connection is silent meanwhile.
@@ -21,11 +24,6 @@ pub const SILENCE_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 /// How long one `db init` waits for another.
 const TURN_S: i64 = 60;
-
-const USERS: &str = include_str!("../../../sql/mysql/users.sql");
-
-/// The ledger's, ascending. Each may be run again.
-const MIGRATIONS: [(i64, &str); 1] = [(1, include_str!("../../../sql/mysql/0001_ledger.sql"))];
 
 const TABLES: &str = "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?";
 
@@ -37,16 +35,14 @@ pub fn print(server: &Server) -> String {
         "-- For MySQL 8.0.17 and newer. For MariaDB write {mariadb} wherever {mysql} stands.\n\
          create database if not exists {database} default character set utf8mb4;\nuse {database};\n\n"
     );
-    for part in [USERS].into_iter().chain(MIGRATIONS.map(|(_, part)| part)) {
-        sql.push_str(&filled(part, &server.table, mysql));
-        sql.push('\n');
-    }
+    sql.push_str(&filled(server, mysql).join("\n"));
     sql
 }
 
-fn filled(sql: &str, table: &str, collation: &str) -> String {
+/// The user table's file, then the ledger's migrations.
+fn filled(server: &Server, collation: &str) -> Vec<String> {
     // The table last: its name is the operator's and may hold anything.
-    sql.replace("{id_collation}", collation).replace("{now}", NOW_MS).replace("{table}", table)
+    MYSQL.filled(&[("{id_collation}", collation), ("{now}", NOW_MS), ("{table}", &server.table)])
 }
 
 /// See `Store::init`.
@@ -120,7 +116,8 @@ impl Init<'_> {
         if session::received(reply.rows)?.first().and_then(|row| row.first()) == Some(&Value::Int(1)) {
             return Ok(());
         }
-        let doing = format!("waiting for another `userdata db init` on {}: not through in {TURN_S} s", self.server.place);
+        let doing =
+            format!("waiting for another `userdata db init` on {}: not through in {TURN_S} s", self.server.place);
         Err(Error::unavailable(Service::Store, doing).next("run it again when the other is through"))
     }
 
@@ -128,8 +125,7 @@ impl Init<'_> {
         let (server, name) = (self.server, &self.server.table_name);
         let found = self.found().await?;
         if !found.exists() {
-            let sql = filled(USERS, &server.table, self.collation);
-            self.run(Statement::Text(&sql), &format!("creating table {name}")).await?;
+            self.files(0..1, &format!("creating table {name}")).await?;
             self.said.push(format!("Created table {name} for the users."));
             return Ok(());
         }
@@ -139,7 +135,7 @@ impl Init<'_> {
             differences.iter().filter(|one| one.change.is_none()).map(|one| one.what.as_str()).collect();
         let sql = format!("ALTER TABLE {} {}", server.table, changes.join(", "));
         let what = table::sentence(&differences);
-        self.said.push(if differences.is_empty() {
+        let sentence = if differences.is_empty() {
             format!("Table {name} for the users is there, as it must be.")
         } else if !unmendable.is_empty() {
             format!(
@@ -155,7 +151,8 @@ impl Init<'_> {
         } else {
             self.run(Statement::Text(&sql), &format!("changing table {name}")).await?;
             format!("Changed table {name} ({what}): {sql}")
-        });
+        };
+        self.said.push(sentence);
         Ok(())
     }
 
@@ -173,16 +170,14 @@ impl Init<'_> {
         let database = &self.server.database;
         let before = self.rows(TABLES, &[database]).await?;
         let version = self.version(&before).await?;
-        let newest = MIGRATIONS.iter().map(|(number, _)| *number).max().unwrap_or_default();
-        if version >= newest {
-            let more = if version > newest { ", newer than this program's" } else { "" };
+        if version >= VERSION {
+            let more = if version > VERSION { ", newer than this program's" } else { "" };
             self.said.push(format!("The ledger is there, version {version}{more}."));
             return Ok(());
         }
-        for (number, sql) in MIGRATIONS.iter().filter(|(number, _)| *number > version) {
-            let sql = filled(sql, &self.server.table, self.collation);
-            self.run(Statement::Text(&sql), &format!("bringing the ledger to version {number}")).await?;
-        }
+        // File 0 is the users'; file n brings the ledger to version n.
+        let (first, last) = (usize::try_from(version).unwrap_or_default() + 1, MYSQL.migrations.len());
+        self.files(first..last + 1, &format!("bringing the ledger to version {VERSION}")).await?;
         let after = self.rows(TABLES, &[database]).await?;
         let new = after.iter().filter(|row| !before.contains(row)).filter_map(|row| match row.first() {
             Some(Value::Text(name)) => Some(name.as_str()),
@@ -190,10 +185,19 @@ impl Init<'_> {
         });
         let created: Vec<&str> = new.collect();
         self.said.push(match (version, created.as_slice()) {
-            (_, []) => format!("Brought the ledger to version {newest}."),
-            (0, created) => format!("Created the ledger, version {newest}: {}.", created.join(", ")),
-            (_, created) => format!("Brought the ledger to version {newest}, with new tables {}.", created.join(", ")),
+            (_, []) => format!("Brought the ledger to version {VERSION}."),
+            (0, created) => format!("Created the ledger, version {VERSION}: {}.", created.join(", ")),
+            (_, created) => format!("Brought the ledger to version {VERSION}, with new tables {}.", created.join(", ")),
         });
+        Ok(())
+    }
+
+    async fn files(&mut self, which: std::ops::Range<usize>, doing: &str) -> Result<()> {
+        for file in filled(self.server, self.collation).drain(which) {
+            for statement in statements(&file) {
+                self.run(Statement::Text(&statement), doing).await?;
+            }
+        }
         Ok(())
     }
 

@@ -10,8 +10,9 @@ use mysql_async::{
 };
 
 use super::{
-    Server, STORE_LIMIT, failure,
+    STORE_LIMIT, Server,
     connections::{Held, Reply, Statement},
+    failure,
 };
 use crate::{
     error::{Error, Result},

@@ -217,9 +217,8 @@ mod tests {
     fn ids_that_a_collation_would_merge_are_told_and_can_be_mended() {
         for collation in ["utf8mb4_0900_ai_ci", "utf8mb4_bin", "latin1_swedish_ci"] {
             let found = original(collation).differences(Some("utf8mb4_nopad_bin"));
-            let wanted = format!(
-                "column id is varchar(255) {collation} not null, not varchar(255) utf8mb4_nopad_bin not null"
-            );
+            let wanted =
+                format!("column id is varchar(255) {collation} not null, not varchar(255) utf8mb4_nopad_bin not null");
             assert_eq!(sentence(&found), wanted);
             let change = "MODIFY id varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NOT NULL";
             assert_eq!(found[0].change.as_deref(), Some(change));

@@ -11,7 +11,8 @@ use crate::rows::User;
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// How `lines` are to be read; goes behind `INTO TABLE t`.
-pub const LINES: &str = r"CHARACTER SET utf8mb4 FIELDS TERMINATED BY '\t' ESCAPED BY '\\' LINES TERMINATED BY '\n' (id,name,time_of_start)";
+pub const LINES: &str =
+    r"CHARACTER SET utf8mb4 FIELDS TERMINATED BY '\t' ESCAPED BY '\\' LINES TERMINATED BY '\n' (id,name,time_of_start)";
 
 /// A file for LOAD DATA, in chunks.
 pub fn lines(users: &[User<'_>]) -> Vec<Bytes> {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{
+    Server,
     connections::{Reply, Statement},
     failure,
     session::MySqlSession,
@@ -53,10 +54,10 @@ impl MySqlSession {
         if users.is_empty() {
             return Ok(0);
         }
-        if self.server.way.get() != Some(&Way::Insert) {
-            if let Some(inserted) = self.load(users).await? {
-                return Ok(inserted);
-            }
+        if self.server.way.get() != Some(&Way::Insert)
+            && let Some(inserted) = self.load(users).await?
+        {
+            return Ok(inserted);
         }
         self.insert(users).await
     }
@@ -79,7 +80,8 @@ impl MySqlSession {
             ["Records", "Deleted", "Skipped", "Warnings"].map(|label| number(&reply.info, label));
         let sent = users.len() as u64;
         let stored = records.zip(skipped).and_then(|(records, skipped)| records.checked_sub(skipped));
-        let exact = records == Some(sent) && deleted == Some(0) && warnings == skipped && stored == Some(reply.affected);
+        let exact =
+            records == Some(sent) && deleted == Some(0) && warnings == skipped && stored == Some(reply.affected);
         if exact { Ok(Some(reply.affected)) } else { Err(self.miscounted(sent, &reply).await) }
     }
 
@@ -140,7 +142,7 @@ impl MySqlSession {
         let rows = reply.rows.into_iter().map(mysql_async::from_row_opt::<(String, Option<String>, Option<String>)>);
         let present = rows.map(|row| row.map(|(id, name, time)| (id, [name, time]))).collect::<Result<_, _>>();
         present.map_err(|_| {
-            let place = &self.server.place;
+            let Server { table, place, .. } = &*self.server;
             let doing = format!("reading users in {table} on {place}: a row is not text in three columns");
             Error::fatal("store_failed", doing).next("run: userdata db init")
         })
@@ -195,7 +197,11 @@ fn number(info: &str, label: &str) -> Option<u64> {
 }
 
 /// The statements that write all of them, each with its number of rows, made one by one.
-fn statements<'u>(begin: &'u str, end: &'u str, users: &'u [User<'u>]) -> impl Iterator<Item = (String, u64)> + use<'u> {
+fn statements<'u>(
+    begin: &'u str,
+    end: &'u str,
+    users: &'u [User<'u>],
+) -> impl Iterator<Item = (String, u64)> + use<'u> {
     let mut rest = users;
     std::iter::from_fn(move || {
         let mut sql = String::with_capacity(STATEMENT_BYTES);
