@@ -109,8 +109,8 @@ impl Init<'_> {
 
     /// One after the other: none sees what another has half made.
     async fn turn(&mut self) -> Result<()> {
-        // A lock's name has at most 64 characters, and all databases of the server share them.
-        let sql = "SELECT GET_LOCK(CONCAT('userdata ', MD5(DATABASE())), ?)";
+        // A lock's name has at most 64 characters and is the whole server's. Databases of one number wait in vain, no more.
+        let sql = "SELECT GET_LOCK(CONCAT('userdata ', CRC32(DATABASE())), ?)";
         let statement = Statement::Prepared(sql, vec![TURN_S.into()]);
         let reply = self.run(statement, "waiting for other runs of db init").await?;
         if session::received(reply.rows)?.first().and_then(|row| row.first()) == Some(&Value::Int(1)) {
