@@ -1,0 +1,19 @@
+//! What only MySQL and MariaDB can do wrong: the counts of their statements, their connections, their old tables. Each
+//! test runs on both. The contract that all databases keep is told in `contract`.
+
+// A test says what went wrong by panicking.
+#![allow(clippy::unwrap_used)]
+
+mod connections;
+mod rows;
+mod schema;
+mod server;
+
+/// Each test as two, with a database of its own.
+macro_rules! on_both {
+    ($($test:ident)*) => {
+        mod mysql { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $test() { super::$test(crate::server::Server::mysql()).await })* }
+        mod mariadb { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $test() { super::$test(crate::server::Server::mariadb()).await })* }
+    };
+}
+pub(crate) use on_both;

@@ -1,0 +1,139 @@
+//! A real server, and in it a database for one test.
+
+use std::time::Duration;
+
+use mysql_async::{Conn, OptsBuilder, Row, from_row, prelude::Queryable};
+use tokio::sync::RwLock;
+use userdata::{
+    config::{Mysql, MysqlTls},
+    rows::{User, UserBlock},
+    store::{mysql::MySql, session::Database},
+};
+
+pub const LEASE: Duration = Duration::from_secs(30);
+
+/// Taken for writing by a test that changes a setting of the whole server.
+pub static SETTINGS: RwLock<()> = RwLock::const_new(());
+
+/// Users as they are expected in the table: id, name, time_of_start.
+pub type Table = Vec<(String, Option<String>, Option<String>)>;
+
+pub struct Server {
+    pub host: String,
+    pub port: u16,
+    pub database: String,
+}
+
+impl Server {
+    pub fn mysql() -> Self {
+        Self::from("USERDATA_TEST_MYSQL")
+    }
+
+    pub fn mariadb() -> Self {
+        Self::from("USERDATA_TEST_MARIADB")
+    }
+
+    fn from(variable: &str) -> Self {
+        let address = std::env::var(variable).unwrap_or_else(|_| {
+            panic!("{variable} is not set: run compose/test, or start it: eval \"$(compose/services env)\"")
+        });
+        let (host, port) = address.rsplit_once(':').expect("host:port");
+        let database = format!("userdata_{}", uuid::Uuid::new_v4().simple());
+        Self { host: host.into(), port: port.parse().expect("a port"), database }
+    }
+
+    pub fn config(&self) -> Mysql {
+        Mysql {
+            host: self.host.clone(),
+            port: self.port,
+            user: "userdata".into(),
+            password: "test-password".into(),
+            database: self.database.clone(),
+            table: "userinfo".into(),
+            connections: 2,
+            tls: MysqlTls::Off,
+            tls_ca_file: None,
+        }
+    }
+
+    /// As a program sees it, with what `db init` makes.
+    pub async fn initialized(&self) -> MySql {
+        let database = self.opened();
+        database.init(false).await.expect("db init");
+        database
+    }
+
+    pub fn opened(&self) -> MySql {
+        MySql::new(&self.config(), LEASE).expect("settings")
+    }
+
+    /// Someone else's connection, who may do everything.
+    pub async fn root(&self) -> Conn {
+        let options = OptsBuilder::default().ip_or_hostname(&self.host).tcp_port(self.port).user(Some("root"));
+        Conn::new(options.prefer_socket(false)).await.expect("root's connection")
+    }
+
+    pub async fn run(&self, sql: &str) {
+        let mut root = self.root().await;
+        let sql = sql.replace("DB.", &format!("{}.", self.database));
+        root.query_drop(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    pub async fn rows(&self, sql: &str) -> Vec<Row> {
+        let sql = sql.replace("DB.", &format!("{}.", self.database));
+        self.root().await.query(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    pub async fn number(&self, sql: &str) -> u64 {
+        from_row::<(u64,)>(self.rows(sql).await.remove(0)).0
+    }
+
+    pub async fn users(&self) -> Table {
+        let sql = format!("SELECT id, name, time_of_start FROM {}.userinfo ORDER BY id", self.database);
+        self.root().await.query(sql).await.expect("the users")
+    }
+
+    /// Connections that run in this test's database.
+    pub async fn connections(&self) -> Vec<u64> {
+        let sql = format!("SELECT id FROM information_schema.processlist WHERE db = '{}'", self.database);
+        self.rows(&sql).await.into_iter().map(|row| from_row::<(u64,)>(row).0).collect()
+    }
+
+    pub async fn until(&self, what: &str, sql: &str, wanted: u64) {
+        for _ in 0..1500 {
+            if self.number(sql).await == wanted {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("waited for 30 s for {what}");
+    }
+
+    /// Whether LOAD DATA LOCAL is allowed; hold `SETTINGS` meanwhile.
+    pub async fn allow_load_data(&self, allowed: bool) {
+        self.run(&format!("SET GLOBAL local_infile = {}", u8::from(allowed))).await;
+    }
+
+    pub async fn dropped(self) {
+        self.run(&format!("DROP DATABASE IF EXISTS {}", self.database)).await;
+    }
+}
+
+/// Users in ascending order of id.
+pub fn block<'u>(users: impl IntoIterator<Item = (&'u str, &'u str, &'u str)>) -> UserBlock {
+    let mut users: Vec<_> = users.into_iter().collect();
+    users.sort_unstable();
+    let mut block = UserBlock::default();
+    for (id, name, time_of_start) in users {
+        block.push(User { id, name, time_of_start }, 1, false);
+    }
+    block
+}
+
+pub fn table(block: &UserBlock) -> Table {
+    block.iter().map(|user| (user.id.into(), Some(user.name.into()), Some(user.time_of_start.into()))).collect()
+}
+
+pub fn text(row: &Row, column: usize) -> String {
+    row.get(column).expect("text")
+}
