@@ -123,6 +123,19 @@ impl Archive for Directory {
         }
     }
 
+    async fn adopt(&self, left: &str, temp: &str) -> Result<bool> {
+        let (from, to, root) = (self.path(left)?, self.path(temp)?, self.root.clone());
+        let adopt = move || {
+            if size_of(&from)?.is_none() {
+                return Ok(false);
+            }
+            make_folders(&to)?;
+            fs::rename(&from, &to)?;
+            sync_folders(&root, &to).map(|()| true)
+        };
+        self.on_disk(&format!("going on with {left}"), adopt).await
+    }
+
     async fn store_beside(&self, temp: &str, file: &str, content: &dyn Source) -> Result<()> {
         let total = content.size().await?;
         self.fill(temp, false, content, total, &Meter::default()).await?;

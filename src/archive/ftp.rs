@@ -126,6 +126,18 @@ impl Archive for Ftp {
         upload::Upload::new(self, temp, file, content, meter).await?.store().await
     }
 
+    async fn adopt(&self, left: &str, temp: &str) -> Result<bool> {
+        let (from, to) = (self.path(left)?, self.path(temp)?);
+        let wrong = |failure| self.error(&format!("going on with {left}"), failure);
+        let mut session = self.session().await?;
+        let there = session.size(&from).await.map_err(wrong)?.is_some();
+        if there {
+            session.rename(&from, &to).await.map_err(wrong)?;
+        }
+        session.quit().await;
+        Ok(there)
+    }
+
     async fn store_beside(&self, temp: &str, file: &str, content: &dyn Source) -> Result<()> {
         upload::Upload::new(self, temp, file, content, &Meter::default()).await?.replace().await
     }

@@ -31,6 +31,7 @@ async fn exercise(archive: Arc<dyn Archive>) {
     what_is_stored_already_is_not_sent_again(archive).await;
     another_file_of_the_name_is_not_touched(archive).await;
     a_dropped_transfer_goes_on_where_it_stopped(archive).await;
+    a_successor_goes_on_with_what_it_was_handed(archive).await;
     a_source_that_fails_is_its_own_error(archive).await;
     a_temp_file_of_other_content_is_begun_anew(archive).await;
     a_whole_temp_file_is_only_renamed(archive).await;
@@ -137,6 +138,18 @@ async fn a_dropped_transfer_goes_on_where_it_stopped(archive: &dyn Archive) {
     let &[offset] = rest.opened().as_slice() else { panic!("opened at {:?}", rest.opened()) };
     assert!(0 < offset && offset <= 25_000_000, "{offset}");
     assert_eq!(rest.read(), 30_000_000 - offset);
+    assert_holds(archive, &names.1, content.bytes()).await;
+}
+
+async fn a_successor_goes_on_with_what_it_was_handed(archive: &dyn Archive) {
+    let (names, content) = (fresh("users.csv"), Content::new(bytes(1_000_000)));
+    let left = names.0.replace(".1-", ".0-");
+    assert!(!archive.adopt(&left, &names.0).await.unwrap(), "adopted what is not there");
+    archive.store_beside("left.part", &left, &MemorySource(bytes(400_000))).await.unwrap();
+    assert!(archive.adopt(&left, &names.0).await.unwrap());
+    assert_eq!(archive.size(&left).await.unwrap(), None);
+    assert_eq!(store(archive, &names, &content).await.unwrap(), 1_000_000);
+    assert_eq!(content.opened(), [400_000]);
     assert_holds(archive, &names.1, content.bytes()).await;
 }
 
