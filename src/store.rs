@@ -130,6 +130,10 @@ pub trait Store: Send + Sync {
     /// Opens a `failed` or `cancelled` upload again at its last finished stage.
     async fn retry(&self, id: UploadId, retry: &Retry) -> Result<RetryOutcome>;
 
+    /// Whether a newer upload in `replace` mode has stored rows or is about to: to load this one's bytes again would
+    /// undo them (DESIGN: order in `replace` mode).
+    async fn overtaken(&self, id: UploadId) -> Result<bool>;
+
     // --- sweep ---
 
     /// `done`, `failed` or `cancelled` uploads that were archived, whose receipt's copy is not in the archive yet.
@@ -213,7 +217,8 @@ pub enum Beat {
 pub enum Release {
     /// Shutdown, or its turn has not come: open at once, nothing counted.
     HandedBack,
-    /// A service cannot be reached: next try after `pause`, nothing counted.
+    /// A service cannot be reached: next try after `pause`, nothing counted. `message` is what the service said; the
+    /// ledger shows "waiting for {service}: {message}".
     Waiting { service: Service, message: String, pause: Duration },
     /// Something unexpected: counted unless the attempt moved something, next try after `pause`, `failed` after
     /// `ATTEMPTS_MAX`.

@@ -64,6 +64,8 @@ pub trait Session: Send {
     /// Runs a statement, gives the number of rows it changed.
     async fn execute(&mut self, sql: &str, parameters: &[Value]) -> Result<u64>;
 
+    /// Runs a statement that reads. One that ends in ` for update` locks its rows; a database whose transactions
+    /// exclude each other anyway leaves these words out.
     async fn query(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>>;
 
     /// Stores users (ascending ids, each once) in the user table, as `existing` says. What the server reports is

@@ -1,0 +1,136 @@
+//! An open write transaction. It holds the process's writer, so it should be short; dropped, it is rolled back.
+
+use std::{
+    panic,
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::{sync::OwnedMutexGuard, task::JoinError};
+
+use super::{failure::InFile, statement};
+use crate::{
+    error::{Error, Result, Service},
+    rows::{Existing, User, UserBlock},
+    store::session::{Applied, Row, Session, Value},
+};
+
+/// The writer with its transaction. Dropping it rolls back before the next one gets the connection.
+struct Writer {
+    connection: OwnedMutexGuard<Connection>,
+    path: PathBuf,
+    _turn: Option<OwnedMutexGuard<()>>,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("rollback")
+        {
+            tracing::error!(path = %self.path.display(), %error, "a transaction could not be rolled back");
+        }
+    }
+}
+
+pub(super) struct Open {
+    /// Away while a statement runs; if its caller is dropped meanwhile, the statement ends and is rolled back.
+    writer: Option<Writer>,
+}
+
+impl Open {
+    pub(super) async fn begin(
+        connection: OwnedMutexGuard<Connection>,
+        turn: Option<OwnedMutexGuard<()>>,
+        path: PathBuf,
+    ) -> Result<Self> {
+        let mut open = Self { writer: Some(Writer { connection, path, _turn: turn }) };
+        open.run(|connection, path| connection.execute_batch("begin immediate").in_file(path, "beginning to write"))
+            .await?;
+        Ok(open)
+    }
+
+    /// Runs `work` on the connection where blocking is allowed.
+    async fn run<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Connection, &Path) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let Some(mut writer) = self.writer.take() else {
+            // A call before this one was dropped in its middle, and its transaction with it.
+            return Err(Error::unavailable(Service::Store, "writing to the database: the transaction was given up"));
+        };
+        let task = tokio::task::spawn_blocking(move || {
+            let outcome = work(&mut writer.connection, &writer.path);
+            (writer, outcome)
+        });
+        let (writer, outcome) = joined(task.await);
+        self.writer = Some(writer);
+        outcome
+    }
+}
+
+/// A panic goes on where it was waited for.
+pub(super) fn joined<T>(outcome: Result<T, JoinError>) -> T {
+    outcome.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(payload) => panic::resume_unwind(payload),
+        Err(error) => panic!("blocking calls are not cancelled: {error}"),
+    })
+}
+
+#[async_trait]
+impl Session for Open {
+    async fn execute(&mut self, sql: &str, parameters: &[Value]) -> Result<u64> {
+        let (sql, parameters) = (sql.to_owned(), parameters.to_vec());
+        self.run(move |connection, path| statement::execute(connection, path, &sql, &parameters)).await
+    }
+
+    async fn query(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>> {
+        let (sql, parameters) = (sql.to_owned(), parameters.to_vec());
+        self.run(move |connection, path| statement::query(connection, path, &sql, &parameters)).await
+    }
+
+    async fn store_users(&mut self, users: &UserBlock, existing: Existing) -> Result<Applied> {
+        let users = users.clone();
+        self.run(move |connection, path| {
+            let applied = match existing {
+                Existing::Keep => keep(connection, &users),
+                Existing::Replace => replace(connection, &users),
+            };
+            applied.in_file(path, "storing users")
+        })
+        .await
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<()> {
+        self.run(|connection, path| connection.execute_batch("commit").in_file(path, "committing")).await
+    }
+}
+
+const INSERT: &str = "insert into userinfo (id, name, time_of_start) values (?1, ?2, ?3) on conflict (id) do nothing";
+
+fn keep(connection: &Connection, users: &UserBlock) -> rusqlite::Result<Applied> {
+    let mut insert = connection.prepare_cached(INSERT)?;
+    let mut applied = Applied::default();
+    for User { id, name, time_of_start } in users.iter() {
+        applied.inserted += insert.execute(params![id, name, time_of_start])? as u64;
+    }
+    Ok(applied)
+}
+
+/// Each row is absent, different or equal; equal ones stay as they are. Nobody else writes meanwhile.
+fn replace(connection: &Connection, users: &UserBlock) -> rusqlite::Result<Applied> {
+    let mut insert = connection.prepare_cached(INSERT)?;
+    let mut present =
+        connection.prepare_cached("select name is not ?2 or time_of_start is not ?3 from userinfo where id = ?1")?;
+    let mut update = connection.prepare_cached("update userinfo set name = ?2, time_of_start = ?3 where id = ?1")?;
+    let mut applied = Applied::default();
+    for User { id, name, time_of_start } in users.iter() {
+        let user = params![id, name, time_of_start];
+        match present.query_row(user, |row| row.get::<_, bool>(0)).optional()? {
+            None => applied.inserted += insert.execute(user)? as u64,
+            Some(true) => applied.replaced += update.execute(user)? as u64,
+            Some(false) => {}
+        }
+    }
+    Ok(applied)
+}
