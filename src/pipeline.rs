@@ -64,8 +64,8 @@ impl Pipeline {
             }
         };
         let archive: Arc<dyn Archive> = match config.archive.kind {
-            ArchiveKind::Directory => Arc::new(Directory::open(&config.data.join("archive"))?),
-            ArchiveKind::Ftp => Arc::new(Ftp::new(&config.archive.ftp)?),
+            ArchiveKind::Directory => Arc::new(Directory::new(config.data.join("archive"))),
+            ArchiveKind::Ftp => Arc::new(Ftp::new(config.archive.ftp.clone())?),
         };
         let queue: Arc<dyn Queue> = match config.queue.kind {
             QueueKind::Local => Arc::new(Local::new(store.clone())),

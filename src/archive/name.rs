@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     error::{Error, Result},
-    upload::{EpochMs, Fence, UploadId},
+    upload::{EpochMs, UploadId},
 };
 
 /// What lies beside an original, by the end of its name.
@@ -52,14 +52,16 @@ pub fn beside(name: &str, suffix: &str) -> String {
     format!("{name}{suffix}")
 }
 
-/// The name under which `name` is written until it is whole: in the same folder, of this claim alone.
-pub fn temp(name: &str, id: UploadId, fence: Fence) -> String {
+/// The name under which `name` is written until it is whole: in the same folder, of the claim with this fence number
+/// alone. A number that a failover gave twice writes the same bytes to the same place; a successor can name, and so
+/// remove, what earlier claims left.
+pub fn temp(name: &str, id: UploadId, fence: u64) -> String {
     let (folder, file) = split_folder(name);
     let mut start = file.len().saturating_sub(TEMP_TAIL_BYTES);
     while !file.is_char_boundary(start) {
         start += 1;
     }
-    format!("{folder}{id}.{}-{:016x}.{}.part", fence.number, fence.nonce, &file[start..])
+    format!("{folder}{id}.{fence}.{}.part", &file[start..])
 }
 
 /// Whether `archive.name` is a template that gives every upload a name inside the archive; else the reason, as the
@@ -222,15 +224,13 @@ mod tests {
 
     #[test]
     fn temp_names_differ_by_upload_fence_and_file_and_lie_in_the_same_folder() {
-        let fence = |number, nonce| Fence { number, nonce };
         let long = format!("2026/11/{}.csv", "a".repeat(180));
         let names = [
-            temp(&long, id(), fence(1, 7)),
-            temp(&long, id(), fence(2, 7)),
-            temp(&long, id(), fence(1, -7)),
-            temp(&long, UploadId::new(), fence(1, 7)),
-            temp(&beside(&long, REJECTS), id(), fence(1, 7)),
-            temp(&beside(&long, RECEIPT), id(), fence(1, 7)),
+            temp(&long, id(), 1),
+            temp(&long, id(), 2),
+            temp(&long, UploadId::new(), 1),
+            temp(&beside(&long, REJECTS), id(), 1),
+            temp(&beside(&long, RECEIPT), id(), 1),
         ];
         let distinct: std::collections::HashSet<_> = names.iter().collect();
         assert_eq!(distinct.len(), names.len());
