@@ -1,5 +1,6 @@
 //! From bytes to users: the rules for rows, each a pure function. Nothing here reads a file, a clock or a database.
 
+pub mod clean;
 pub mod csv;
 pub mod layout;
 pub mod options;
@@ -7,9 +8,10 @@ pub mod reject;
 pub mod time;
 pub mod user;
 
-pub use layout::{Layout, LayoutError};
+pub use clean::{Cleaner, looks_like};
+pub use layout::{Layout, LayoutError, is_gzip};
 pub use options::{Columns, Delimiter, Existing, MaxRejects, OptionError, RowOptions};
-pub use reject::{Reason, Rejects};
+pub use reject::{Reason, ReasonCounts, RejectWriter};
 pub use user::{User, UserBlock};
 
 /// Changes whenever the same bytes would give other users, other rejects or another order: a load that was half

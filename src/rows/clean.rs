@@ -106,7 +106,8 @@ impl Cleaner {
     fn check_fields(&self, record: &Record<'_>) -> Result<(), Reason> {
         let found = record.len();
         if self.columns.iter().any(|column| *column >= found) {
-            let message = format!("the row has {found} fields, {} are needed", self.columns.iter().max().unwrap_or(&0) + 1);
+            let message =
+                format!("the row has {found} fields, {} are needed", self.columns.iter().max().unwrap_or(&0) + 1);
             return Err(Reason::new("too_few_fields", "row", message));
         }
         let surplus = (self.fields..found).any(|at| record.field(at).is_some_and(|field| !field.is_empty()));
@@ -212,7 +213,9 @@ mod tests {
         let mut rows = Vec::new();
         while let Some(record) = reader.read().expect("csv") {
             let user = cleaner.clean(&record);
-            rows.push(user.map(|user| [user.id, user.name, user.time_of_start].map(ToOwned::to_owned)).map_err(|r| r.code));
+            rows.push(
+                user.map(|user| [user.id, user.name, user.time_of_start].map(ToOwned::to_owned)).map_err(|r| r.code),
+            );
         }
         rows
     }
@@ -305,7 +308,8 @@ mod tests {
 
     #[test]
     fn times_of_good_rows_are_counted_by_how_they_were_read() {
-        let text = format!("id,name,time_of_start\n1,a,{T}\n2,b,2020-01-01\n3,c,1577836800\n4,d,01-02-20 00:00:00\n,e,{T}\n");
+        let text =
+            format!("id,name,time_of_start\n1,a,{T}\n2,b,2020-01-01\n3,c,1577836800\n4,d,01-02-20 00:00:00\n,e,{T}\n");
         let layout = Layout::detect(text.as_bytes(), true, &RowOptions::default()).expect("csv").expect("whole");
         let mut cleaner = Cleaner::new(&layout, &RowOptions::default()).expect("options");
         let mut reader = CsvReader::new(&text.as_bytes()[22..], b',', 22, 2, 1000);

@@ -137,7 +137,9 @@ impl First {
                 return Err(LayoutError::new(
                     "column_ambiguous",
                     format!("the header names the column \"{column}\" more than once: {}", self.names()),
-                    format!("give one of them another name, or say which column holds {field} (columns {field}=COLUMN)"),
+                    format!(
+                        "give one of them another name, or say which column holds {field} (columns {field}=COLUMN)"
+                    ),
                 ));
             }
         }
@@ -198,7 +200,8 @@ fn decode(field: &[u8], encoding: &'static Encoding) -> String {
 
 /// Content that is known by its first bytes and is no CSV.
 fn refuse_other_content(head: &[u8]) -> Result<(), LayoutError> {
-    let refuse = |what: &str, next: &str| Err(LayoutError::new("not_csv", format!("the file is {what}, not CSV"), next));
+    let refuse =
+        |what: &str, next: &str| Err(LayoutError::new("not_csv", format!("the file is {what}, not CSV"), next));
     const EXTRACT: &str = "take the CSV file out of it and send that, or compress it with gzip";
     const EXPORT: &str = "open it and save the sheet as CSV (UTF-8), then send that";
     const CONVERT: &str = "save it as UTF-8, then send that";
@@ -220,7 +223,9 @@ fn refuse_other_content(head: &[u8]) -> Result<(), LayoutError> {
         [b'7', b'z', 0xbc, 0xaf, ..] => refuse("a 7z archive", EXTRACT),
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => refuse("UTF-32 text", CONVERT),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => refuse("UTF-16 text", CONVERT),
-        [first, 0, second, 0, ..] | [0, first, 0, second, ..] if first.is_ascii_graphic() && second.is_ascii_graphic() => {
+        [first, 0, second, 0, ..] | [0, first, 0, second, ..]
+            if first.is_ascii_graphic() && second.is_ascii_graphic() =>
+        {
             refuse("UTF-16 text", CONVERT)
         }
         _ => Ok(()),
@@ -284,7 +289,8 @@ mod tests {
 
     #[test]
     fn columns_may_be_mapped() {
-        let layout = detect_with("Kunde,Beginn,Name\n", &with("columns", "id=kunde,time_of_start=Beginn")).expect("csv");
+        let layout =
+            detect_with("Kunde,Beginn,Name\n", &with("columns", "id=kunde,time_of_start=Beginn")).expect("csv");
         assert_eq!(layout.columns, [0, 2, 1]);
     }
 

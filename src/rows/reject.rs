@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
 };
 
-use super::{Layout, csv::Record};
+use super::{Layout, RowOptions, csv::Record};
 use crate::upload::ReasonCount;
 
 /// Why a row was refused.
@@ -44,15 +44,15 @@ pub struct RejectWriter<W> {
 }
 
 impl<W: Write> RejectWriter<W> {
-    /// `encoding` is that of the file, for the names of its columns.
-    pub fn new(out: W, layout: &Layout, encoding: &'static encoding_rs::Encoding) -> Self {
+    /// `options` tell the encoding of the file, for the names of its columns.
+    pub fn new(out: W, layout: &Layout, options: &RowOptions) -> Self {
         let header = if layout.names.is_empty() {
             // Without a header the three columns get their own names, so that the mended file is found by header.
             let own = ["id", "name", "time_of_start"];
             let name = |at| layout.columns.iter().position(|column| *column == at).map(|field| own[field].to_owned());
             (0..layout.fields).map(|at| name(at).unwrap_or_else(|| format!("_{}", at + 1)).into_bytes()).collect()
         } else {
-            layout.names.iter().map(|name| encoding.encode(name).0.into_owned()).collect()
+            layout.names.iter().map(|name| options.encoding.encode(name).0.into_owned()).collect()
         };
         Self { out, delimiter: layout.delimiter, header }
     }
@@ -148,13 +148,13 @@ impl ReasonCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::{RowOptions, csv::CsvReader};
+    use crate::rows::csv::CsvReader;
 
     fn rejects(text: &[u8], options: &RowOptions) -> Vec<u8> {
         let layout = Layout::detect(text, true, options).expect("csv").expect("whole");
         let at = usize::try_from(layout.data_offset).expect("small");
         let mut reader = CsvReader::new(&text[at..], layout.delimiter, layout.data_offset, layout.data_line, 1000);
-        let mut writer = RejectWriter::new(Vec::new(), &layout, options.encoding);
+        let mut writer = RejectWriter::new(Vec::new(), &layout, options);
         writer.header().expect("memory");
         while let Some(record) = reader.read().expect("csv") {
             writer.write(&record, &Reason::new("id_empty", "id", "the id is empty")).expect("memory");
