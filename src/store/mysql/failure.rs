@@ -54,6 +54,9 @@ fn refusal(error: &ServerError) -> Refusal {
     }
 }
 
+const CERTIFICATE: &str = "the server's certificate must name its host as [store.mysql] host does, and come from a \
+                           known authority or one in [store.mysql] tls_ca_file";
+
 fn next(refusal: Refusal) -> Option<&'static str> {
     Some(match refusal {
         Refusal::Login => "check user and password in [store.mysql], and that the account may come from this host",
@@ -105,10 +108,12 @@ pub fn explain_connecting(error: Driver, place: &str) -> Error {
             let next = error.next;
             Error { next, ..Error::unavailable(Service::Store, doing).because(words) }
         }
+        // What rustls refuses in a handshake comes as an error of the stream.
+        Driver::Io(IoError::Io(error)) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+            Error::unavailable(Service::Store, doing).because(error).next(CERTIFICATE)
+        }
         Driver::Io(IoError::Io(error)) => Error::unavailable(Service::Store, doing).because(error),
-        Driver::Io(IoError::Tls(error)) => Error::unavailable(Service::Store, doing)
-            .because(error)
-            .next("the certificate must name this host and come from a known authority or [store.mysql] tls_ca_file"),
+        Driver::Io(IoError::Tls(error)) => Error::unavailable(Service::Store, doing).because(error).next(CERTIFICATE),
         Driver::Driver(error @ DriverError::NoClientSslFlagFromServer) => Error::unavailable(Service::Store, doing)
             .because(error)
             .next("the server offers no TLS: give it a certificate, or set [store.mysql] tls = \"off\""),

@@ -36,8 +36,7 @@ async fn killed(server: &Server) {
         // It may have ended meanwhile.
         let _ = root.query_drop(format!("KILL CONNECTION {id}")).await;
     }
-    let open = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE db = '{}'", server.database);
-    server.until("the connections to end", &open, 0).await;
+    server.until_closed().await;
 }
 
 async fn a_killed_connection_stores_nothing_and_is_passing(server: Server) {
@@ -84,7 +83,7 @@ async fn killed_idle_connections_are_replaced_unseen(server: Server) {
 }
 
 async fn a_transaction_dropped_or_cancelled_leaves_nothing_behind(server: Server) {
-    let _shared = SETTINGS.read().await;
+    let _alone = SETTINGS.write().await;
     let database = std::sync::Arc::new(server.initialized().await);
     let mut session = database.begin(Lane::Work).await.unwrap();
     session.store_users(&block([("dropped", "n", "t")]), Existing::Keep).await.unwrap();
@@ -101,12 +100,7 @@ async fn a_transaction_dropped_or_cancelled_leaves_nothing_behind(server: Server
             let mut session = theirs.begin(Lane::Work).await.unwrap();
             session.store_users(&block([("0", "n", "t"), ("1", "n", "t")]), existing).await
         });
-        let waiting = format!(
-            "SELECT COUNT(*) FROM information_schema.INNODB_TRX t JOIN information_schema.processlist p ON \
-             p.id = t.trx_mysql_thread_id WHERE trx_state = 'LOCK WAIT' AND db = '{}'",
-            server.database
-        );
-        server.until("the statement to wait", &waiting, 1).await;
+        server.until_locked().await;
         storing.abort();
         assert!(storing.await.unwrap_err().is_cancelled());
         // Whoever comes next gets its own answers.
@@ -115,12 +109,8 @@ async fn a_transaction_dropped_or_cancelled_leaves_nothing_behind(server: Server
         }
     }
     other.query_drop("ROLLBACK").await.unwrap();
-    let open = format!(
-        "SELECT COUNT(*) FROM information_schema.INNODB_TRX t JOIN information_schema.processlist p ON \
-         p.id = t.trx_mysql_thread_id WHERE db = '{}'",
-        server.database
-    );
-    server.until("what was open to be rolled back", &open, 0).await;
+    // Reads what others have locked only after they have ended.
+    assert_eq!(server.number("SELECT COUNT(*) FROM DB.userinfo LOCK IN SHARE MODE").await, 0);
     stores(&database, &server).await;
     server.dropped().await;
 }
@@ -131,8 +121,7 @@ async fn a_silent_session_is_ended_by_the_server(server: Server) {
     let database = MySql::new(&server.config(), Duration::from_secs(1)).unwrap();
     let mut session = database.begin(Lane::Work).await.unwrap();
     session.store_users(&block([("1", "n", "t")]), Existing::Keep).await.unwrap();
-    let open = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE db = '{}'", server.database);
-    server.until("the server to end it", &open, 0).await;
+    server.until_closed().await;
     assert_eq!(session.commit().await.unwrap_err().kind, Kind::Transient);
     stores(&database, &server).await;
     server.dropped().await;

@@ -154,31 +154,24 @@ async fn a_value_that_was_cut_to_fit_is_no_duplicate(server: Server) {
 
 async fn rows_go_in_the_way_that_the_server_allows(server: Server) {
     let _alone = SETTINGS.write().await;
-    let inserts = "SELECT CAST(VARIABLE_VALUE AS UNSIGNED) FROM (SELECT VARIABLE_VALUE FROM STATUS WHERE \
-                   VARIABLE_NAME = 'Com_insert') status";
-    let status = if server.rows("SELECT VERSION() LIKE '%MariaDB%'").await[0].get(0) == Some(1) {
-        inserts.replace("STATUS", "information_schema.GLOBAL_STATUS")
-    } else {
-        inserts.replace("STATUS", "performance_schema.global_status")
-    };
     let database = server.initialized().await;
-    let before = server.number(&status).await;
+    let before = server.status("Com_insert").await;
     let users = |id| block([(id, "name", "time")]);
     server.allow_load_data(true).await;
     assert_eq!(store(&database, &users("1"), Existing::Keep).await.unwrap(), inserted(1));
-    assert_eq!(server.number(&status).await, before, "LOAD DATA was allowed");
+    assert_eq!(server.status("Com_insert").await, before, "LOAD DATA was allowed");
     // Forbidden while the program runs: it goes on by INSERT, within the same transaction.
     server.allow_load_data(false).await;
     assert_eq!(store(&database, &users("2"), Existing::Keep).await.unwrap(), inserted(1));
     server.allow_load_data(true).await;
-    assert_eq!(server.number(&status).await, before + 1);
+    assert_eq!(server.status("Com_insert").await, before + 1);
     assert_eq!(server.users().await.len(), 2);
     server.dropped().await;
 }
 
 async fn a_replacement_waits_for_another_writer_and_sees_what_it_wrote(server: Server) {
     use mysql_async::prelude::Queryable;
-    let _shared = SETTINGS.read().await;
+    let _alone = SETTINGS.write().await;
     let database = server.initialized().await;
     let mut other = server.root().await;
     other.query_drop(format!("USE {}", server.database)).await.unwrap();
@@ -188,9 +181,7 @@ async fn a_replacement_waits_for_another_writer_and_sees_what_it_wrote(server: S
         let users = block([("1", "ours", "t"), ("2", "ours", "t")]);
         store(&database, &users, Existing::Replace).await
     });
-    let waiting = "SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT' AND trx_query \
-                   LIKE '%userinfo%FOR UPDATE'";
-    server.until("the replacement to wait", waiting, 1).await;
+    server.until_locked().await;
     other.query_drop("COMMIT").await.unwrap();
     assert_eq!(replacing.await.unwrap().unwrap(), Applied { inserted: 1, replaced: 1 });
     server.dropped().await;

@@ -12,7 +12,7 @@ use userdata::{
 
 pub const LEASE: Duration = Duration::from_secs(30);
 
-/// Taken for writing by a test that changes a setting of the whole server.
+/// Taken for writing by a test that changes a setting of the whole server, or counts something of all its clients.
 pub static SETTINGS: RwLock<()> = RwLock::const_new(());
 
 /// Users as they are expected in the table: id, name, time_of_start.
@@ -99,14 +99,19 @@ impl Server {
         self.rows(&sql).await.into_iter().map(|row| from_row::<(u64,)>(row).0).collect()
     }
 
-    pub async fn until(&self, what: &str, sql: &str, wanted: u64) {
-        for _ in 0..1500 {
-            if self.number(sql).await == wanted {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("waited for 30 s for {what}");
+    /// A counter of the whole server; hold `SETTINGS` meanwhile.
+    pub async fn status(&self, name: &str) -> u64 {
+        text(&self.rows(&format!("SHOW GLOBAL STATUS LIKE '{name}'")).await[0], 1).parse().expect("a number")
+    }
+
+    /// Waits for the one statement that waits for somebody's lock.
+    pub async fn until_locked(&self) {
+        within_30_s("a statement to wait for a lock", async || self.status("Innodb_row_lock_current_waits").await == 1)
+            .await;
+    }
+
+    pub async fn until_closed(&self) {
+        within_30_s("the connections to end", async || self.connections().await.is_empty()).await;
     }
 
     /// Whether LOAD DATA LOCAL is allowed; hold `SETTINGS` meanwhile.
@@ -136,4 +141,14 @@ pub fn table(block: &UserBlock) -> Table {
 
 pub fn text(row: &Row, column: usize) -> String {
     row.get(column).expect("text")
+}
+
+async fn within_30_s(what: &str, happened: impl AsyncFn() -> bool) {
+    for _ in 0..1500 {
+        if happened().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("waited for 30 s for {what}");
 }
