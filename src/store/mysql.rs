@@ -13,7 +13,10 @@ use secrecy::ExposeSecret;
 use crate::{
     config::{Mysql, MysqlTls},
     error::{Error, Result},
-    store::session::{Database, Lane, Row, Session, Value},
+    store::{
+        ledger::Ledger,
+        session::{Database, Lane, Row, Session, Value},
+    },
 };
 
 mod connections;
@@ -37,6 +40,12 @@ const LOCK_MARGIN: Duration = Duration::from_secs(10);
 
 /// The tables of the ledger; the user table cannot have their names.
 const LEDGER_PREFIX: &str = "userdata_";
+
+/// The store of this configuration. The server need not answer yet; only settings that contradict themselves fail.
+/// `lease` is that of workers: a session that is silent for so long is ended by the server.
+pub async fn open(config: &Mysql, lease: Duration) -> Result<Ledger<MySql>> {
+    Ok(Ledger::new(MySql::new(config, lease)?))
+}
 
 pub struct MySql {
     server: Arc<Server>,

@@ -181,7 +181,7 @@ async fn a_replacement_waits_for_another_writer_and_sees_what_it_wrote(server: S
         let users = block([("1", "ours", "t"), ("2", "ours", "t")]);
         store(&database, &users, Existing::Replace).await
     });
-    server.until_locked().await;
+    server.until_locked(1).await;
     other.query_drop("COMMIT").await.unwrap();
     assert_eq!(replacing.await.unwrap().unwrap(), Applied { inserted: 1, replaced: 1 });
     server.dropped().await;

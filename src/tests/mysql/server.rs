@@ -104,10 +104,10 @@ impl Server {
         text(&self.rows(&format!("SHOW GLOBAL STATUS LIKE '{name}'")).await[0], 1).parse().expect("a number")
     }
 
-    /// Waits for the one statement that waits for somebody's lock.
-    pub async fn until_locked(&self) {
-        within_30_s("a statement to wait for a lock", async || self.status("Innodb_row_lock_current_waits").await == 1)
-            .await;
+    /// Waits until so many statements wait for somebody's lock.
+    pub async fn until_locked(&self, statements: u64) {
+        let waiting = async || self.status("Innodb_row_lock_current_waits").await == statements;
+        within_30_s("statements to wait for a lock", waiting).await;
     }
 
     pub async fn until_closed(&self) {
