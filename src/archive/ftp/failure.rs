@@ -86,6 +86,8 @@ impl Failure {
             (_, 425 | 522) if tls => "The server refused the data connection: see its settings on TLS session reuse.",
             (_, 425 | 426) => "See whether the server's passive ports can be reached from here.",
             (_, 452 | 552) => "Make room on the server, or give the login more quota.",
+            // What pure-ftpd, vsftpd and proftpd say in mid-transfer when their disk is full.
+            (_, 451) => "The server could not write the file: see whether its disk is full, and its log.",
             (_, 532 | 550 | 553) => "Let the login write there, and see whether the folder archive.ftp.path exists.",
             _ => return None,
         };
@@ -169,6 +171,7 @@ mod tests {
             ("522 SSL connection failed: session reuse required", true, "session reuse"),
             ("552 Exceeded quota", false, "quota"),
             ("452 No space left", true, "room"),
+            ("451 Failure writing to local file.", false, "disk is full"),
             ("550 Permission denied.", true, "write there"),
         ];
         for (body, tls, expected) in cases {
