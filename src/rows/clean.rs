@@ -136,8 +136,7 @@ impl Cleaner {
         let broken = record.iter().enumerate().find(|(_, field)| self.decode(field).is_none());
         let (at, field) = broken.unwrap_or_default();
         let room = SAMPLE_BYTES.saturating_sub(self.sample.len());
-        self.sample.extend(field.iter().take(room));
-        self.sample.push(b'\n');
+        self.sample.extend(field.iter().chain(b"\n").take(room));
         let names = ["id", "name", "time_of_start"];
         let named = self.columns.iter().position(|column| *column == at).map_or("row", |field| names[field]);
         let message = format!("field {} holds bytes that are not valid {}", at + 1, encoding.name());
@@ -192,6 +191,10 @@ fn lower(name: &str, out: &mut String) {
 pub fn looks_like(sample: &[u8]) -> Option<String> {
     if sample.is_empty() {
         return None;
+    }
+    // Only of a file that was read in another encoding; its last character may be cut off.
+    if std::str::from_utf8(sample).map_or_else(|error| error.error_len().is_none(), |_| true) {
+        return Some("utf-8".into());
     }
     let mut detector = chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Deny);
     detector.feed(sample, true);

@@ -102,11 +102,17 @@ impl RowOptions {
                 "encoding \"{label}\" is not ASCII-compatible; convert the file to UTF-8 and send that"
             ));
         }
-        let bar = self.delimiter == Some(Delimiter(b'|'));
-        let (wide, utf8) = (!self.encoding.is_single_byte(), self.encoding == encoding_rs::UTF_8);
-        if bar && wide && !utf8 && self.encoding != encoding_rs::EUC_JP && self.encoding != encoding_rs::EUC_KR {
+        let wide = !self.encoding.is_single_byte() && self.encoding != encoding_rs::UTF_8;
+        let whole = self.encoding == encoding_rs::EUC_JP || self.encoding == encoding_rs::EUC_KR;
+        // Second bytes of characters, which in EUC-KR are letters alone among the ASCII ones.
+        if let Some(delimiter @ Delimiter(0x40..=0x7e)) = self.delimiter
+            && wide
+            && !whole
+        {
             let label = self.encoding.name();
-            return refuse(format!("delimiter \"|\" is also part of characters in {label}; convert the file to UTF-8"));
+            return refuse(format!(
+                "delimiter \"{delimiter}\" is also part of characters in {label}; convert the file to UTF-8"
+            ));
         }
         if self.max_record_bytes == 0 || self.max_record_bytes > 64 << 20 {
             return refuse("max_record_bytes must be between 1 and 64 MiB".into());

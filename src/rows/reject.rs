@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
 };
 
-use super::{Layout, RowOptions, csv::Record};
+use super::{Layout, RowOptions, csv::Record, layout::REJECT_NAMES};
 use crate::upload::ReasonCount;
 
 /// Why a row was refused.
@@ -59,7 +59,7 @@ impl<W: Write> RejectWriter<W> {
 
     /// Writes the header; once, in front of everything.
     pub fn header(&mut self) -> io::Result<()> {
-        let own: [&[u8]; 3] = [b"_line", b"_field", b"_reason"];
+        let own = REJECT_NAMES.map(str::as_bytes);
         let names = std::mem::take(&mut self.header);
         let row = self.row(own.into_iter().chain(names.iter().map(Vec::as_slice)));
         self.header = names;
