@@ -1,51 +1,173 @@
-//! One field of bytes to the stored time.
+//! The time of a user: one field of text to the one form that is stored, RFC 3339 in UTC, so that text order is time
+//! order. Configured formats come first, then what can be read in one way only; everything else is refused with its
+//! reason. Pure: no clock, no zone of the machine.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+mod format;
+mod iso;
+mod moment;
+mod number;
+mod refusal;
+mod rfc2822;
+mod zone;
 
-pub struct Times;
+#[cfg(test)]
+mod tests;
 
-impl Times {
-    pub fn new(_zone: chrono_tz::Tz, _formats: &[String]) -> Self {
-        Self
-    }
+use chrono::{Datelike, NaiveDateTime, Timelike};
+use chrono_tz::Tz;
 
-    /// Appends the stored form of `text` to `out`.
-    pub fn read(&self, text: &str, out: &mut String) -> Result<Reading, TimeError> {
-        if text.is_empty() {
-            return Err(TimeError { code: "time_empty", message: "the time is empty".into() });
-        }
-        let time = DateTime::parse_from_rfc3339(text).map_err(|_| TimeError {
-            code: "time_unreadable",
-            message: format!("{} is not a date", super::reject::shown(text)),
-        })?;
-        out.push_str(&time.with_timezone(&Utc).to_rfc3339_opts(SecondsFormat::Millis, true));
-        Ok(Reading { how: How::Offset, shift: Shift::None })
-    }
+use format::Format;
+use moment::{Basis, Fault, Moment};
+
+/// The zone of times without an offset, and the formats that are tried before all other forms, in their order.
+pub struct Times {
+    zone: Tz,
+    formats: Vec<Format>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a time was understood. Each is counted apart and shown with the result, so that a wrong reading is seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reading {
     pub how: How,
     pub shift: Shift,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What told the instant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum How {
+    /// The text has an offset.
     Offset,
+    /// The text has none: read in the configured zone.
     Zone,
+    /// A number of seconds, or of thousandths, millionths or billionths of one, since 1970.
     Epoch,
+    /// The configured format at this position, from 0, with or without an offset in the text.
     Format(usize),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the zone's clock changes did to a time without an offset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shift {
     None,
+    /// The clock showed this time twice: the earlier instant is stored.
     Fold,
+    /// The clock never showed this time: it is stored shifted forward by the gap's length.
     Gap,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a time was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct TimeError {
+    /// `time_empty`, `time_unreadable`, `time_ambiguous`, `time_leap_second`, `time_out_of_range` or
+    /// `time_impossible`.
     pub code: &'static str,
+    /// Printable ASCII; quotes at most 60 characters of the value, so it belongs into the rejects and not into a log.
     pub message: String,
+}
+
+impl TimeError {
+    fn new(text: &str, fault: Fault) -> Self {
+        const SHOWN: usize = 60;
+        let mut message = String::from("\"");
+        for sign in text.chars().take(SHOWN) {
+            if matches!(sign, ' '..='~') && sign != '"' {
+                message.push(sign);
+            } else {
+                message.extend(sign.escape_default());
+            }
+        }
+        message.push_str(if text.chars().nth(SHOWN).is_some() { "...\" " } else { "\" " });
+        message.push_str(fault.sentence);
+        Self { code: fault.code, message }
+    }
+}
+
+impl Times {
+    /// Text that is no strftime format matches nothing here: `RowOptions::check` has refused it before.
+    pub fn new(zone: Tz, formats: &[String]) -> Self {
+        Self { zone, formats: formats.iter().map(|format| Format::new(format)).collect() }
+    }
+
+    /// Reads one field as it stands; blanks around the time are not part of it. Appends the stored form to `out`, or
+    /// nothing where the time is refused.
+    pub fn read(&self, text: &str, out: &mut String) -> Result<Reading, TimeError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(TimeError { code: "time_empty", message: "the time is empty".into() });
+        }
+        let (utc, reading) = self.instant(text).map_err(|fault| TimeError::new(text, fault))?;
+        write(utc, out);
+        Ok(reading)
+    }
+
+    fn instant(&self, text: &str) -> Result<(NaiveDateTime, Reading), Fault> {
+        // A format that fits but tells no possible time does not keep a later form from being read: of
+        // `%d/%m/%Y` and `%m/%d/%Y` the second reads 03/25/2017. If none does, its reason is the one to tell.
+        let mut fits = None;
+        for (position, format) in self.formats.iter().enumerate() {
+            match format.read(text).and_then(|moment| moment.map(|moment| self.place(moment)).transpose()) {
+                Ok(Some((utc, reading))) => return Ok((utc, Reading { how: How::Format(position), ..reading })),
+                Ok(None) => {}
+                Err(fault) => fits = fits.or(Some(fault)),
+            }
+        }
+        for read in [iso::read, number::read, rfc2822::read] {
+            match read(text) {
+                Ok(Some(moment)) => return self.place(moment),
+                Ok(None) => {}
+                Err(fault) => return Err(fits.unwrap_or(fault)),
+            }
+        }
+        Err(fits.unwrap_or_else(|| refusal::why(text)))
+    }
+
+    fn place(&self, moment: Moment) -> Result<(NaiveDateTime, Reading), Fault> {
+        let (utc, how, shift) = match moment.basis {
+            Basis::Offset(seconds) => {
+                let utc = moment.local.checked_sub_signed(chrono::TimeDelta::seconds(seconds.into()));
+                (utc.ok_or(Fault::OUT_OF_RANGE)?, How::Offset, Shift::None)
+            }
+            Basis::Epoch => (moment.local, How::Epoch, Shift::None),
+            Basis::Zone if self.zone == Tz::UTC => (moment.local, How::Zone, Shift::None),
+            Basis::Zone => {
+                in_range(moment.local)?;
+                let (utc, shift) = zone::to_utc(self.zone, moment.local);
+                (utc, How::Zone, shift)
+            }
+        };
+        in_range(utc)?;
+        Ok((utc, Reading { how, shift }))
+    }
+}
+
+/// Four digits are all that the stored form has for a year.
+fn in_range(time: NaiveDateTime) -> Result<(), Fault> {
+    if (0..=9999).contains(&time.year()) { Ok(()) } else { Err(Fault::OUT_OF_RANGE) }
+}
+
+/// Writes RFC 3339 in UTC by hand: `DateTime::format` takes several times as long as the rest of a reading.
+fn write(utc: NaiveDateTime, out: &mut String) {
+    let mut form = *b"0000-00-00T00:00:00.000000000Z";
+    let put = |form: &mut [u8], mut value: u32| {
+        for digit in form.iter_mut().rev() {
+            *digit = b'0' + (value % 10) as u8;
+            value /= 10;
+        }
+    };
+    put(&mut form[0..4], utc.year().unsigned_abs());
+    put(&mut form[5..7], utc.month());
+    put(&mut form[8..10], utc.day());
+    put(&mut form[11..13], utc.hour());
+    put(&mut form[14..16], utc.minute());
+    put(&mut form[17..19], utc.second());
+    let nanos = utc.nanosecond();
+    put(&mut form[20..29], nanos);
+    let end = match nanos {
+        _ if nanos % 1_000_000 == 0 => 23,
+        _ if nanos % 1_000 == 0 => 26,
+        _ => 29,
+    };
+    form[end] = b'Z';
+    out.extend(form[..=end].iter().map(|byte| char::from(*byte)));
 }
