@@ -16,6 +16,7 @@ mod tests;
 use chrono::{Datelike, NaiveDateTime, Timelike};
 use chrono_tz::Tz;
 
+use super::reject::shown;
 use format::Format;
 use moment::{Basis, Fault, Moment};
 
@@ -68,18 +69,7 @@ pub struct TimeError {
 
 impl TimeError {
     fn new(text: &str, fault: Fault) -> Self {
-        const SHOWN: usize = 60;
-        let mut message = String::from("\"");
-        for sign in text.chars().take(SHOWN) {
-            if matches!(sign, ' '..='~') && sign != '"' {
-                message.push(sign);
-            } else {
-                message.extend(sign.escape_default());
-            }
-        }
-        message.push_str(if text.chars().nth(SHOWN).is_some() { "...\" " } else { "\" " });
-        message.push_str(fault.sentence);
-        Self { code: fault.code, message }
+        Self { code: fault.code, message: format!("{} {}", shown(text), fault.sentence) }
     }
 }
 
@@ -164,8 +154,8 @@ fn write(utc: NaiveDateTime, out: &mut String) {
     let nanos = utc.nanosecond();
     put(&mut form[20..29], nanos);
     let end = match nanos {
-        _ if nanos % 1_000_000 == 0 => 23,
-        _ if nanos % 1_000 == 0 => 26,
+        _ if nanos.is_multiple_of(1_000_000) => 23,
+        _ if nanos.is_multiple_of(1_000) => 26,
         _ => 29,
     };
     form[end] = b'Z';

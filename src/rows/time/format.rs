@@ -30,9 +30,8 @@ impl Format {
         let mut parsed = Parsed::new();
         let (whole, zone_name) = self.parse(&mut parsed, text);
         if let Err(error) = whole {
-            // Chrono refuses the day 32 at once, without looking at the rest: without letters it is still a date.
-            let date_like = !text.bytes().any(|byte| byte.is_ascii_alphabetic());
-            return if date_like && is_impossible(error.kind()) { Err(Fault::NO_DATE) } else { Ok(None) };
+            let impossible = is_impossible(error.kind()) && self.would_match(text);
+            return if impossible { Err(Fault::NO_DATE) } else { Ok(None) };
         }
         // Chrono skips the name that `%Z` stands for, so PST would be read in the configured zone.
         match zone_name {
@@ -57,6 +56,26 @@ impl Format {
             Err(error) if is_impossible(error.kind()) => Err(Fault::NO_DATE),
             Err(_) => Ok(None),
         }
+    }
+
+    /// Whether the text has the format's shape. Chrono refuses the day 32 at once, without looking at the rest; with 1
+    /// for each number of one or two digits it looks.
+    fn would_match(&self, text: &str) -> bool {
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return false;
+        }
+        let mut shape = String::with_capacity(text.len());
+        for piece in text.split_inclusive(|sign: char| !sign.is_ascii_digit()) {
+            let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
+            let (number, sign) = piece.split_at(digits);
+            shape.push_str(match digits {
+                1 => "1",
+                2 => "01",
+                _ => number,
+            });
+            shape.push_str(sign);
+        }
+        self.parse(&mut Parsed::new(), &shape).0.is_ok()
     }
 
     fn parse<'a>(&self, parsed: &mut Parsed, text: &'a str) -> (ParseResult<()>, Option<&'a str>) {

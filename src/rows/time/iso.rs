@@ -16,7 +16,6 @@ struct Scan<'a>(&'a [u8]);
 
 impl Scan<'_> {
     /// The inner results are faults of a text that has the form all the same.
-    #[expect(clippy::type_complexity, reason = "used once, right above")]
     fn time(&mut self) -> Option<(Result<Fields, Fault>, Result<Basis, Fault>)> {
         let mut fields = Fields { year: self.number(4)?, ..Fields::default() };
         let extended = self.take(b"-");
@@ -29,7 +28,7 @@ impl Scan<'_> {
             // Without hyphens it is a bare number, and those have rules of their own.
             return extended.then_some((Ok(fields), Ok(Basis::Zone)));
         }
-        if !self.take(b"Tt") && !(extended && self.take(b" ")) {
+        if !(self.take(b"Tt") || extended && self.take(b" ")) {
             return None;
         }
         fields.hour = self.number(2)?;

@@ -34,12 +34,16 @@ fn has_zone_in_letters(text: &str) -> bool {
     let (time, zone) = text.split_at(text.len() - letters);
     let time = time.trim_end();
     let reads = |result: Result<Option<Moment>, Fault>| matches!(result, Ok(Some(_)));
-    !zone.is_empty() && (reads(iso::read(time)) && time.contains(':') || reads(rfc2822::read(&format!("{time} +0000"))))
+    !["", "AM", "PM"].iter().any(|half| zone.eq_ignore_ascii_case(half))
+        && (reads(iso::read(time)) && time.contains(':') || reads(rfc2822::read(&format!("{time} +0000"))))
 }
 
-/// Three short numbers with slashes, dots or hyphens at the beginning, whatever follows.
+/// Three short numbers with slashes, dots or hyphens at the beginning, alone or with more behind them.
 fn short_date(text: &str) -> Option<Fault> {
     let end = text.find(|sign: char| !sign.is_ascii_digit() && !matches!(sign, '/' | '.' | '-')).unwrap_or(text.len());
+    if !text[end..].starts_with([' ', 'T', ',']) && end < text.len() {
+        return None;
+    }
     let mut parts = text[..end].split(['/', '.', '-']);
     let (Some(one), Some(two), Some(three), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return None;

@@ -14,7 +14,10 @@ pub fn read(text: &str) -> Result<Option<Moment>, Fault> {
     if !text.bytes().any(|byte| byte.is_ascii_alphabetic()) {
         return Ok(None);
     }
-    match DateTime::parse_from_rfc2822(text) {
+    // Chrono knows UT and GMT, but not UTC.
+    let front = text.strip_suffix("UTC").or_else(|| text.strip_suffix("utc"));
+    let with_gmt = front.map(|front| format!("{front}GMT"));
+    match DateTime::parse_from_rfc2822(with_gmt.as_deref().unwrap_or(text)) {
         Ok(_) if !told_offset(text) => Err(Fault::LETTER_ZONE),
         Ok(time) if time.nanosecond() >= 1_000_000_000 => Err(Fault::LEAP_SECOND),
         Ok(time) => {

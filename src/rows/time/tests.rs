@@ -125,10 +125,10 @@ fn eight_and_fourteen_digits_are_calendar_times_or_nothing() {
 
 #[test]
 fn twelve_digits_that_may_be_a_calendar_time_are_refused_unless_a_format_decides() {
-    refuses(&utc(), "time_ambiguous", &["201703071230"]);
+    refuses(&utc(), "time_ambiguous", &["201703071230", "978307200000"]);
     let formats = times("UTC", &["%Y%m%d%H%M"]);
     reads(&formats, "201703071230", "2017-03-07T12:30:00.000Z", How::Format(0), Shift::None);
-    reads(&utc(), "978307200000", "2001-01-01T00:00:00.000Z", How::Epoch, Shift::None);
+    reads(&utc(), "946684800000", "2000-01-01T00:00:00.000Z", How::Epoch, Shift::None);
 }
 
 #[test]
@@ -263,6 +263,7 @@ fn impossible_times_are_refused() {
         "31-02-17 00:00:00",
         "32-01-17 00:00:00",
         "07-03-17 24:00:00",
+        "99-99-99 99:99:99",
     ];
     refuses(&utc(), "time_impossible", &impossible);
 }
@@ -282,14 +283,18 @@ fn years_outside_0000_to_9999_are_refused_also_after_conversion() {
 #[test]
 fn an_empty_field_is_told_apart_from_an_unreadable_one() {
     refuses(&utc(), "time_empty", &["", "  ", "\t"]);
-    refuses(&utc(), "time_unreadable", &["yesterday", "N/A", "2017-03", "2017-03-07T", "2017-03-07T12", "12:30", "é"]);
+    refuses(
+        &utc(),
+        "time_unreadable",
+        &["yesterday", "N/A", "2017-03", "2017-03-07T", "2017-03-07T12", "12:30", "é", "2017-03-07 01:30 PM"],
+    );
 }
 
 #[test]
 fn a_message_quotes_the_value_in_ascii_and_cuts_it_to_sixty_characters() {
     let message = |text: &str| read_with(&utc(), text).unwrap_err().message;
     assert_eq!(message("31/13/2024"), "\"31/13/2024\" is not a date");
-    assert!(message("é\n\"x").starts_with(r#""\u{e9}\n\"x" is not a time"#), "{}", message("é\n\"x"));
+    assert!(message("é\n\"x").starts_with(r#""\u{e9}\n"x" is not a time"#), "{}", message("é\n\"x"));
     assert!(message(&"x".repeat(61)).starts_with(&format!("\"{}...\" is not", "x".repeat(60))));
     assert!(message(&"x".repeat(60)).starts_with(&format!("\"{}\" is not", "x".repeat(60))));
 }
@@ -301,7 +306,7 @@ fn chrono_stores(time: DateTime<Utc>) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn rfc_3339_is_read_as_chrono_reads_it(
