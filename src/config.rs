@@ -4,9 +4,21 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::rows::RowOptions;
+
+mod check;
+mod file;
+mod kafka;
+mod layers;
+mod secrets;
+pub mod show;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use layers::{Layers, Loaded, Origin};
 
 /// Everything that can be set, as effective for this process.
 #[derive(Debug, Clone)]
@@ -20,6 +32,18 @@ pub struct Config {
     pub rows: RowOptions,
     pub worker: Worker,
     pub spool: Spool,
+}
+
+impl Config {
+    /// The embedded database.
+    pub fn database(&self) -> PathBuf {
+        self.data.join("userdata.db")
+    }
+
+    /// The archive of kind `directory`.
+    pub fn archive_folder(&self) -> PathBuf {
+        self.data.join("archive")
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -42,7 +66,7 @@ pub struct Token {
     pub role: Role,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Reads content, nothing else.
@@ -58,7 +82,7 @@ pub struct Queue {
     pub kafka: Kafka,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QueueKind {
     Local,
@@ -86,7 +110,7 @@ pub struct Archive {
     pub ftp: Ftp,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ArchiveKind {
     Directory,
@@ -108,7 +132,7 @@ pub struct Ftp {
     pub tls_pin_sha256: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FtpTls {
     Off,
@@ -121,7 +145,7 @@ pub struct Store {
     pub mysql: Mysql,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StoreKind {
     Sqlite,
@@ -144,7 +168,7 @@ pub struct Mysql {
     pub tls_ca_file: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MysqlTls {
     Off,

@@ -2,13 +2,17 @@
 
 pub mod announcement;
 pub mod archive;
+
 pub mod config;
 pub mod error;
+
 pub mod load;
+
 pub mod meter;
 pub mod queue;
 pub mod receipt;
 pub mod rows;
+
 pub mod source;
 pub mod spool;
 pub mod store;

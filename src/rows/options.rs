@@ -66,6 +66,13 @@ impl RowOptions {
     /// Sets one option from its text, as a query parameter, form field or flag gives it. Of an option given several
     /// times (`formats`), give all its values in one call.
     pub fn set(&mut self, name: &str, values: &[&str]) -> Result<(), OptionError> {
+        self.assign(name, values)?;
+        self.check()
+    }
+
+    /// As `set`, for one of several options that are given together: call `check` after the last, since one alone
+    /// may contradict what another is about to change (`header`, `columns`).
+    pub fn assign(&mut self, name: &str, values: &[&str]) -> Result<(), OptionError> {
         let value = match values {
             [value] => *value,
             _ if name == "formats" => "",
@@ -90,7 +97,7 @@ impl RowOptions {
                 return Err(OptionError(format!("there is no option \"{name}\"; there are {names}")));
             }
         }
-        self.check()
+        Ok(())
     }
 
     /// Refuses what contradicts itself or could never work.
