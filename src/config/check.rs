@@ -178,6 +178,7 @@ fn queue(file: file::Queue, properties: BTreeMap<String, SecretString>, check: &
 
 fn archive(file: file::Archive, password: SecretString, check: &Check) -> Result<Archive> {
     let Text(name) = file.name;
+    crate::archive::name::check_template(&name).map_err(|why| check.wrong("archive.name", why))?;
     let ftp = file.ftp;
     let used = file.kind == ArchiveKind::Ftp;
     check.that(!used || !ftp.host.0.is_empty(), "archive.kind", "\"ftp\" needs archive.ftp.host")?;
