@@ -2,16 +2,21 @@
 
 pub mod announcement;
 pub mod archive;
+pub mod cli;
+pub mod command;
 
 pub mod config;
 pub mod error;
+pub mod example;
 
 pub mod load;
+pub mod logging;
 
 pub mod meter;
 pub mod queue;
 pub mod receipt;
 pub mod rows;
+pub mod shutdown;
 
 pub mod source;
 pub mod spool;

@@ -1,0 +1,310 @@
+//! The command line as typed. What it means is decided by `command`.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::{
+    error::{Error, Result},
+    rows::RowOptions,
+};
+
+/// Takes CSV files of users safely, archives them, cleans every row and stores each id once
+#[derive(Debug, Parser)]
+#[command(name = "userdata", version, propagate_version = true, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Read this file instead of ./Config.toml or /etc/userdata/Config.toml
+    #[arg(long, global = true, value_name = "FILE", env = "USERDATA_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 done with rejects, 4 no such upload, 5 try again later";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Take uploads over HTTP: page, API, status
+    Serve(Serve),
+    /// Archive, clean and load announced uploads
+    Worker,
+    /// The topic of the announcements
+    #[command(subcommand)]
+    Topic(Topic),
+    /// The database
+    #[command(subcommand)]
+    Db(Db),
+    /// Load files and wait for the end
+    Import(Import),
+    /// Show uploads, or everything about one
+    Status(Status),
+    /// Open an upload again that failed or was cancelled
+    Retry(Retry),
+    /// Load an upload's bytes once more, with other options
+    Again(Again),
+    /// Stop an upload
+    Cancel(Cancel),
+    /// Write an upload's rejected rows as CSV
+    Rejects(Rejects),
+    /// Show the effective configuration and where each value came from
+    Config(ShowConfig),
+    /// Write an example file with every kind of row
+    Example,
+    /// Ask the server of this configuration whether it is ready
+    Health,
+    /// Write a shell's completions
+    Completions { shell: Shell },
+    /// Write manual pages, one a command, into a folder
+    #[command(hide = true)]
+    Man { folder: PathBuf },
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Address and port to listen on, instead of server.listen
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Also run a worker, as is done anyway where the queue is local
+    #[arg(long)]
+    pub worker: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Topic {
+    /// Create the topic and its dead-letter topic, or say what is there; may be run again
+    Create(TopicCreate),
+}
+
+#[derive(Debug, Args)]
+pub struct TopicCreate {
+    /// Instead of queue.kafka.partitions
+    #[arg(long, value_name = "N")]
+    pub partitions: Option<i32>,
+    /// Instead of queue.kafka.replication; -1 is the broker's default
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub replication_factor: Option<i32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Db {
+    /// Create database and tables, or say what is there; may be run again
+    Init(DbInit),
+}
+
+#[derive(Debug, Args)]
+pub struct DbInit {
+    /// Also change an older user table, so that ids are compared by their bytes
+    #[arg(long)]
+    pub migrate: bool,
+    /// Print the SQL instead of running it
+    #[arg(long, conflicts_with = "migrate")]
+    pub print: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Import {
+    /// CSV files, plain or gzip; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub rows: RowFlags,
+    /// Name of the file in the ledger and the archive; for one file, or standard input
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Leave the work to the workers, and only wait for it
+    #[arg(long)]
+    pub announce: bool,
+    /// No progress, only the result
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Status {
+    /// An upload's id, or enough of its beginning
+    pub upload: Option<String>,
+    /// Wait for its end; the exit code tells the outcome
+    #[arg(long, requires = "upload")]
+    pub watch: bool,
+    /// As JSON, as the HTTP API gives it; a line each change with --watch
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Retry {
+    /// An upload's id, or enough of its beginning
+    pub upload: String,
+    #[command(flatten)]
+    pub rows: RowFlags,
+    /// Clean and load from the start, under the rules of this version
+    #[arg(long)]
+    pub restart: bool,
+    /// Although a newer upload in replace mode was loaded since
+    #[arg(long)]
+    pub over_newer: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Again {
+    /// An upload's id, or enough of its beginning
+    pub upload: String,
+    #[command(flatten)]
+    pub rows: RowFlags,
+    /// Although a newer upload in replace mode was loaded since
+    #[arg(long)]
+    pub over_newer: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Cancel {
+    /// An upload's id, or enough of its beginning
+    pub upload: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Rejects {
+    /// An upload's id, or enough of its beginning
+    pub upload: String,
+    /// Where to write instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ShowConfig {
+    /// As JSON: an object a key, with value and origin
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How rows are read, for this upload alone. Kept as text: every value is read by `RowOptions::set`, as a query
+/// parameter or form field is.
+#[derive(Debug, Default, Clone, Args)]
+#[command(next_help_heading = "How rows are read (instead of [rows])")]
+pub struct RowFlags {
+    /// Zone of times without an offset, such as Europe/Berlin
+    #[arg(long)]
+    pub zone: Option<String>,
+    /// Encoding, such as windows-1252
+    #[arg(long, value_name = "LABEL")]
+    pub encoding: Option<String>,
+    /// Sign between fields: , ; \t | or auto
+    #[arg(long, value_name = "SIGN")]
+    pub delimiter: Option<String>,
+    /// Whether the first line names the columns
+    #[arg(long, value_name = "true|false")]
+    pub header: Option<String>,
+    /// Which column holds what: id=COLUMN,name=COLUMN,time_of_start=COLUMN
+    #[arg(long, value_name = "FIELD=COLUMN,…")]
+    pub columns: Option<String>,
+    /// Format of times to try first, strftime; may be repeated
+    #[arg(long, value_name = "FORMAT")]
+    pub formats: Vec<String>,
+    /// Take blanks off the ends of ids and names
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub trim: Option<String>,
+    /// Ids that are there already: keep or replace
+    #[arg(long, value_name = "keep|replace")]
+    pub existing: Option<String>,
+    /// Longest record, such as 1MiB
+    #[arg(long, value_name = "SIZE")]
+    pub max_record_bytes: Option<String>,
+    /// Rejects that the file may have, such as 100 or 1%
+    #[arg(long, value_name = "N|N%")]
+    pub max_rejects: Option<String>,
+}
+
+impl RowFlags {
+    /// The given ones as names and values of `RowOptions`.
+    fn given(&self) -> Vec<(&'static str, Vec<&str>)> {
+        let one = |name, value: &Option<String>| (name, value.as_deref().into_iter().collect());
+        let flags: [(_, Vec<&str>); 10] = [
+            one("zone", &self.zone),
+            one("encoding", &self.encoding),
+            one("delimiter", &self.delimiter),
+            one("header", &self.header),
+            one("columns", &self.columns),
+            ("formats", self.formats.iter().map(String::as_str).collect()),
+            one("trim", &self.trim),
+            one("existing", &self.existing),
+            one("max_record_bytes", &self.max_record_bytes),
+            one("max_rejects", &self.max_rejects),
+        ];
+        flags.into_iter().filter(|(_, values)| !values.is_empty()).collect()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.given().is_empty()
+    }
+
+    /// Changes what was given, and refuses what contradicts itself.
+    pub fn apply(&self, options: &mut RowOptions) -> Result<()> {
+        let refused = |name: &str, why| {
+            let flag = name.replace('_', "-");
+            Error::fatal("usage", format!("--{flag}: {why}")).next("see: userdata import --help")
+        };
+        for (name, values) in self.given() {
+            options.assign(name, &values).map_err(|why| refused(name, why.to_string()))?;
+        }
+        options.check().map_err(|why| {
+            let last =
+                if self.columns.is_some() { "columns" } else { self.given().first().map_or("rows", |flag| flag.0) };
+            refused(last, why.to_string())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn row_flags(line: &str) -> RowFlags {
+        let Command::Import(import) = Cli::parse_from(line.split(' ')).command else { panic!("{line}") };
+        import.rows
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_row_option_has_a_flag_of_its_name() {
+        let mut command = Cli::command();
+        let import = command.find_subcommand_mut("import").unwrap();
+        for name in RowOptions::NAMES {
+            let flag = name.replace('_', "-");
+            assert!(import.get_arguments().any(|flags| flags.get_long() == Some(&flag)), "{name}");
+        }
+    }
+
+    #[test]
+    fn row_flags_change_what_they_name_and_nothing_else() {
+        let flags = row_flags("userdata import --zone Europe/Berlin --formats %Y --formats %d,%m --trim x.csv");
+        let mut options = RowOptions { delimiter: Some(";".parse().unwrap()), ..RowOptions::default() };
+        flags.apply(&mut options).unwrap();
+        let expected = RowOptions {
+            zone: chrono_tz::Europe::Berlin,
+            formats: vec!["%Y".into(), "%d,%m".into()],
+            trim: true,
+            delimiter: Some(";".parse().unwrap()),
+            ..RowOptions::default()
+        };
+        assert_eq!(options, expected);
+    }
+
+    #[test]
+    fn flags_that_belong_together_are_checked_together() {
+        let mut options = RowOptions::default();
+        options.header = false;
+        row_flags("userdata import --columns id=Kunde --header true x").apply(&mut options).unwrap();
+        assert_eq!(options.columns.id, "Kunde");
+        let refusal = row_flags("userdata import --header false x").apply(&mut options).unwrap_err();
+        assert_eq!((refusal.code, refusal.to_string().starts_with("--header: column \"Kunde\"")), ("usage", true));
+    }
+}

@@ -1,0 +1,144 @@
+//! `status`: all uploads, or everything about one, once or until its end.
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Exit, account, follow, output,
+    output::{bytes, grouped, printable, span, time},
+    progress::Line,
+    resolve, table,
+};
+use crate::{
+    cli::Status,
+    error::Result,
+    store::{Filter, Store},
+    upload::{Event, Upload},
+};
+
+pub async fn run(store: &dyn Store, args: &Status, stop: &CancellationToken) -> Result<Exit> {
+    match &args.upload {
+        None => list(store).await,
+        Some(_) if args.watch => {
+            let id = resolve::id(store, args.upload.as_deref().unwrap_or_default()).await?;
+            let first = resolve::by_id(store, id).await?;
+            let mut line = Line::new(&first.new.filename, args.json);
+            let upload = follow::until_end(store, id, stop, |_| Ok(()), &mut line).await?;
+            output::line(account::sentence(&upload))?;
+            for line in account::details(&upload) {
+                output::line(line)?;
+            }
+            Ok(Exit::of_upload(&upload))
+        }
+        Some(text) => {
+            let upload = resolve::upload(store, text).await?;
+            let events = store.events(upload.id()).await?;
+            output::data(everything(&upload, &events))?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+async fn list(store: &dyn Store) -> Result<Exit> {
+    let uploads = store.uploads(&Filter::default()).await?;
+    if uploads.is_empty() {
+        output::message("no uploads yet; load a file with: userdata import FILE");
+    } else {
+        output::data(table::uploads(&uploads))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// All that the ledger knows of an upload.
+fn everything(upload: &Upload, events: &[Event]) -> String {
+    let mut lines = Vec::new();
+    let mut put = |name: &str, value: String| lines.push(format!("{name:<10} {value}"));
+    let new = &upload.new;
+    put("upload", upload.id().to_string());
+    put("file", format!("{} ({})", printable(&new.filename), bytes(new.size)));
+    put("state", state(upload));
+    if let Some(progress) = follow::view(upload).progress {
+        let unit = serde_json::to_value(progress.unit).ok().and_then(|unit| unit.as_str().map(String::from));
+        let (done, total) = (grouped(progress.done), grouped(progress.total));
+        put("progress", format!("{done} of {total} {}", unit.unwrap_or_default()));
+    }
+    if let Some(waiting) = upload.waiting.as_ref().filter(|_| upload.state.is_open()) {
+        let next = waiting.next_try.map(|next| format!(", next try in {}", span(next - upload.now_ms)));
+        let since = span(upload.now_ms - waiting.since);
+        put("waiting", format!("{} (for {since}{})", printable(&waiting.message), next.unwrap_or_default()));
+    }
+    put("sender", printable(&new.sender));
+    put("sha256", new.sha256.clone().unwrap_or_else(|| "not known yet".into()));
+    if let Some(first) = new.again_of {
+        put("again of", first.to_string());
+    }
+    put("received", time(new.received_ms));
+    if let (Some(at), Some(name)) = (upload.archived_ms, &upload.archive_name) {
+        put("archived", format!("{} as {}", time(at), printable(name)));
+    }
+    if let Some(at) = upload.finished_ms {
+        put("finished", time(at));
+    }
+    if let Some(cleaned) = &upload.cleaned {
+        put("rows", rows(upload, cleaned.read));
+        let times = &cleaned.times;
+        let formats: String =
+            times.formats.iter().map(|(format, count)| format!(", {} {format}", grouped(*count))).collect();
+        let named = [("with offset", times.offset), ("in the zone", times.zone), ("epoch", times.epoch)];
+        let named = named.map(|(name, count)| format!("{} {name}", grouped(count))).join(", ");
+        let (folds, gaps) = (grouped(times.folds), grouped(times.gaps));
+        put("times", format!("{named}{formats}; {folds} in a fold, {gaps} in a gap"));
+    }
+    put("options", options(upload));
+    if !upload.state.is_open() {
+        lines.push(String::new());
+        lines.push(account::sentence(upload));
+        lines.extend(account::details(upload));
+    }
+    lines.push(String::new());
+    lines.extend(events.iter().map(event));
+    lines.join("\n") + "\n"
+}
+
+fn state(upload: &Upload) -> String {
+    let mut text = upload.state.to_string();
+    if let Some(owner) = upload.owner.as_ref().filter(|_| upload.is_claimed()) {
+        text += &format!(", worked on by {}", printable(owner));
+    }
+    if upload.attempts > 0 {
+        text += &format!(", {} attempts failed", upload.attempts);
+    }
+    if upload.cancel_asked && upload.state.is_open() {
+        text += ", to be cancelled";
+    }
+    text
+}
+
+fn rows(upload: &Upload, read: u64) -> String {
+    let counts = &upload.counts;
+    format!(
+        "{} read, {} new, {} replaced, {} duplicates ({} in the file, {} in the table), {} rejected",
+        grouped(read),
+        grouped(counts.inserted),
+        grouped(counts.replaced),
+        grouped(counts.duplicates),
+        grouped(counts.repeated_in_file),
+        grouped(counts.already_present),
+        grouped(counts.rejected)
+    )
+}
+
+fn options(upload: &Upload) -> String {
+    let Ok(serde_json::Value::Object(options)) = serde_json::to_value(&upload.new.options) else {
+        return String::new();
+    };
+    let shown = options.iter().filter(|(_, value)| !value.is_null());
+    let text = shown.map(|(name, value)| format!("{name} = {}", crate::config::show::toml(value))).collect::<Vec<_>>();
+    printable(&text.join(", "))
+}
+
+fn event(event: &Event) -> String {
+    let worker = event.worker.as_deref().map(|worker| format!(" by {worker}")).unwrap_or_default();
+    let attempt = if event.attempt > 0 { format!(", attempt {}", event.attempt) } else { String::new() };
+    let message = if event.message.is_empty() { String::new() } else { format!(": {}", event.message) };
+    printable(&format!("{}  {}{worker}{attempt}{message}", time(event.at), event.state))
+}
