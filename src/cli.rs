@@ -22,7 +22,13 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 done with rejects, 4 no such upload, 5 try again later";
+Exit codes:
+  0  done
+  1  failed
+  2  usage or configuration
+  3  done with rejects
+  4  no such upload
+  5  try again later";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -220,20 +226,21 @@ pub struct RowFlags {
 impl RowFlags {
     /// The given ones as names and values of `RowOptions`.
     fn given(&self) -> Vec<(&'static str, Vec<&str>)> {
-        let one = |name, value: &Option<String>| (name, value.as_deref().into_iter().collect());
-        let flags: [(_, Vec<&str>); 10] = [
-            one("zone", &self.zone),
-            one("encoding", &self.encoding),
-            one("delimiter", &self.delimiter),
-            one("header", &self.header),
-            one("columns", &self.columns),
-            ("formats", self.formats.iter().map(String::as_str).collect()),
-            one("trim", &self.trim),
-            one("existing", &self.existing),
-            one("max_record_bytes", &self.max_record_bytes),
-            one("max_rejects", &self.max_rejects),
+        let one = Option::as_slice;
+        let flags = [
+            ("zone", one(&self.zone)),
+            ("encoding", one(&self.encoding)),
+            ("delimiter", one(&self.delimiter)),
+            ("header", one(&self.header)),
+            ("columns", one(&self.columns)),
+            ("formats", &self.formats),
+            ("trim", one(&self.trim)),
+            ("existing", one(&self.existing)),
+            ("max_record_bytes", one(&self.max_record_bytes)),
+            ("max_rejects", one(&self.max_rejects)),
         ];
-        flags.into_iter().filter(|(_, values)| !values.is_empty()).collect()
+        let given = flags.into_iter().filter(|(_, values)| !values.is_empty());
+        given.map(|(name, values)| (name, values.iter().map(String::as_str).collect())).collect()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -300,8 +307,7 @@ mod tests {
 
     #[test]
     fn flags_that_belong_together_are_checked_together() {
-        let mut options = RowOptions::default();
-        options.header = false;
+        let mut options = RowOptions { header: false, ..RowOptions::default() };
         row_flags("userdata import --columns id=Kunde --header true x").apply(&mut options).unwrap();
         assert_eq!(options.columns.id, "Kunde");
         let refusal = row_flags("userdata import --header false x").apply(&mut options).unwrap_err();

@@ -118,14 +118,15 @@ fn rows(config: &Config, all: &mut Settings) {
     all.put("rows.encoding", rows.encoding.name().to_lowercase());
     all.put("rows.delimiter", rows.delimiter.map_or("auto".into(), |delimiter| delimiter.to_string()));
     all.put("rows.header", rows.header);
-    all.put("rows.columns.id", &rows.columns.id);
-    all.put("rows.columns.name", &rows.columns.name);
-    all.put("rows.columns.time_of_start", &rows.columns.time_of_start);
     all.put("rows.formats", &rows.formats);
     all.put("rows.trim", rows.trim);
     all.put("rows.existing", rows.existing);
     all.put("rows.max_record_bytes", size(rows.max_record_bytes));
     all.put("rows.max_rejects", rows.max_rejects);
+    // A table of its own: after the plain keys, as TOML wants it.
+    all.put("rows.columns.id", &rows.columns.id);
+    all.put("rows.columns.name", &rows.columns.name);
+    all.put("rows.columns.time_of_start", &rows.columns.time_of_start);
 }
 
 fn worker(config: &Config, all: &mut Settings) {
