@@ -1,0 +1,98 @@
+//! What processes that died left in the spool: found by locks that nobody holds, and removed.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt,
+    time::Duration,
+};
+
+use chrono::Utc;
+use tracing::info;
+
+use crate::{error::Result, upload::UploadId};
+
+use super::{ARRIVAL, DATA, INFO, INFO_TEMP, PART, Spool, remove_if_there};
+
+/// How long bytes without an info file are left alone: their info may be about to get its name.
+const DATA_GRACE: Duration = Duration::from_secs(60);
+
+impl Spool {
+    /// Removes what dead processes left behind: unfinished uploads, unfinished info files, bytes without info.
+    /// Returns how many uploads were affected. May run at any time, in any process. Blocking.
+    pub fn clean_orphans(&self) -> Result<usize> {
+        self.clean_orphans_older_than(DATA_GRACE)
+    }
+
+    pub(super) fn clean_orphans_older_than(&self, grace: Duration) -> Result<usize> {
+        let mut cleaned = 0;
+        for kind in [PART, INFO_TEMP, DATA, ARRIVAL] {
+            for id in self.ids_of(kind)? {
+                let removed = match kind {
+                    PART => self.clean_part(id),
+                    INFO_TEMP => self.clean_temp(id),
+                    DATA => self.clean_data(id, grace),
+                    _ => self.clean_arrival(id),
+                };
+                if removed.map_err(|error| self.broken("cleaning up", &self.file(id, kind), error))? {
+                    info!(upload = %id, kind, "removed what an interrupted upload left in the spool");
+                    cleaned += usize::from(kind != ARRIVAL);
+                }
+            }
+        }
+        Ok(cleaned)
+    }
+
+    /// The file with its lock, when nobody else holds it.
+    fn lock_abandoned(&self, id: UploadId, kind: &str) -> io::Result<Option<File>> {
+        let file = match File::open(self.file(id, kind)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn clean_part(&self, id: UploadId) -> io::Result<bool> {
+        let Some(_lock) = self.lock_abandoned(id, PART)? else { return Ok(false) };
+        if self.file(id, INFO).exists() {
+            // After a power cut the info file may have its name and the bytes not yet: both were on disk before
+            // either was renamed, so the upload is whole.
+            fs::rename(self.file(id, PART), self.file(id, DATA))?;
+            super::sync_folder(&self.folder)?;
+            return Ok(false);
+        }
+        remove_if_there(&self.file(id, PART))
+    }
+
+    fn clean_temp(&self, id: UploadId) -> io::Result<bool> {
+        let Some(_lock) = self.lock_abandoned(id, INFO_TEMP)? else { return Ok(false) };
+        remove_if_there(&self.file(id, INFO_TEMP))
+    }
+
+    fn clean_data(&self, id: UploadId, grace: Duration) -> io::Result<bool> {
+        let path = self.file(id, DATA);
+        // The time of the last change of its names, not of its bytes: a link's bytes may be old.
+        let changed = match fs::metadata(&path) {
+            Ok(metadata) => metadata.ctime(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let age = u64::try_from(Utc::now().timestamp() - changed).unwrap_or(0);
+        if age < grace.as_secs() || self.file(id, INFO).exists() || self.file(id, INFO_TEMP).exists() {
+            return Ok(false);
+        }
+        remove_if_there(&path)
+    }
+
+    fn clean_arrival(&self, id: UploadId) -> io::Result<bool> {
+        if self.file(id, PART).exists() {
+            return Ok(false);
+        }
+        remove_if_there(&self.file(id, ARRIVAL))
+    }
+}
