@@ -13,6 +13,9 @@ pub mod load;
 pub mod logging;
 
 pub mod meter;
+pub mod pipeline {
+    pub mod receive;
+}
 pub mod queue;
 pub mod receipt;
 pub mod rows;
@@ -22,3 +25,4 @@ pub mod source;
 pub mod spool;
 pub mod store;
 pub mod upload;
+pub mod web;

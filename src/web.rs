@@ -1,0 +1,106 @@
+//! The web server: the page, uploads, their status and content. It sees the spool through the receiver, and queue,
+//! archive and database through their traits alone.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    archive::Archive,
+    config::Config,
+    error::Result,
+    pipeline::receive::Receiver,
+    queue::Queue,
+    rows::RowOptions,
+    spool::Spool,
+    store::Store,
+    upload::{NewUpload, UploadId},
+};
+
+mod actions;
+mod content;
+pub mod errors;
+mod form;
+mod guard;
+mod health;
+mod listing;
+mod options;
+mod page;
+mod range;
+mod routes;
+mod server;
+pub mod status;
+mod uploads;
+
+pub use server::{bind, serve};
+
+/// What the server hands on when an upload has been received or is to be loaded again.
+#[async_trait]
+pub trait Intake: Send + Sync {
+    /// Registers and announces an upload that lies in the spool. Called after the answer was sent; what fails here is
+    /// done by the sweep.
+    async fn submit(&self, new: NewUpload);
+
+    /// Tells whoever works that an upload is open again. What fails here, the ledger's own order makes good.
+    async fn wake(&self, id: UploadId);
+
+    /// Makes a new upload of the bytes of another, with other options, registered and announced.
+    async fn again(&self, again: Again) -> Result<NewUpload>;
+}
+
+/// What is to be loaded again, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Again {
+    pub id: UploadId,
+    pub options: RowOptions,
+    /// Although a newer upload in `replace` mode has overtaken it.
+    pub over_newer: bool,
+    pub sender: String,
+}
+
+/// Everything that requests need; cloned for each.
+#[derive(Clone)]
+pub struct Context {
+    pub config: Arc<Config>,
+    pub receiver: Receiver,
+    pub store: Arc<dyn Store>,
+    pub archive: Arc<dyn Archive>,
+    pub queue: Arc<dyn Queue>,
+    pub intake: Arc<dyn Intake>,
+    /// Work that goes on after an answer; `serve` awaits it.
+    background: TaskTracker,
+    health: Arc<health::Cache>,
+}
+
+impl Context {
+    pub fn new(
+        receiver: Receiver,
+        store: Arc<dyn Store>,
+        archive: Arc<dyn Archive>,
+        queue: Arc<dyn Queue>,
+        intake: Arc<dyn Intake>,
+    ) -> Self {
+        let config = receiver.config.clone();
+        let (background, health) = (TaskTracker::new(), Arc::default());
+        Self { config, receiver, store, archive, queue, intake, background, health }
+    }
+
+    fn spool(&self) -> Arc<Spool> {
+        self.receiver.spool.clone()
+    }
+
+    /// Hands a received upload on, after its answer.
+    fn submit(&self, new: &NewUpload) {
+        let (intake, new) = (self.intake.clone(), new.clone());
+        self.background.spawn(async move { intake.submit(new).await });
+    }
+}
+
+/// Runs blocking work on the spool.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(crate::error::Error::fatal("task_died", "reading the spool").because(error)),
+    }
+}

@@ -1,0 +1,43 @@
+//! Which address leads where, and what every request passes on its way in and out.
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{get, post, put},
+};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::{Context, actions, content, guard, health, listing, page, status, uploads};
+
+pub(super) fn router(context: Context) -> Router {
+    // These count bytes themselves: the framework's limit is for bodies that are held in memory.
+    let uploads = Router::new()
+        .route("/uploads", post(uploads::by_form))
+        .route("/uploads/{name}", put(uploads::raw))
+        .route("/upload", post(uploads::original))
+        .layer(DefaultBodyLimit::disable());
+    Router::new()
+        .merge(uploads)
+        .route("/uploads", get(listing::list))
+        .route("/uploads/{name}", get(status::show))
+        .route("/uploads/{name}/events", get(status::events))
+        .route("/uploads/{name}/receipt", get(content::receipt))
+        .route("/uploads/{name}/rejects", get(content::rejects))
+        .route("/uploads/{name}/content", get(content::content))
+        .route("/uploads/{name}/retry", post(actions::retry))
+        .route("/uploads/{name}/again", post(actions::again))
+        .route("/uploads/{name}/cancel", post(actions::cancel))
+        .route("/preview", post(uploads::preview))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .merge(page::routes())
+        .fallback(guard::not_found)
+        .method_not_allowed_fallback(guard::method_not_allowed)
+        .layer(middleware::from_fn_with_state(context.clone(), guard::same_origin))
+        .layer(middleware::from_fn_with_state(context.clone(), guard::known_host))
+        .layer(middleware::from_fn(guard::headers))
+        .layer(middleware::from_fn(guard::log))
+        .layer(CatchPanicLayer::custom(guard::panicked))
+        .with_state(context)
+}

@@ -1,0 +1,146 @@
+//! The accept loop: axum's routes on hyper's own connection builder, which alone gives header timeouts, header limits
+//! and an orderly end.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{Router, extract::ConnectInfo, http::Request};
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::{JoinError, JoinSet},
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use tracing::{debug, info, warn};
+
+use crate::error::{Error, Result};
+
+use super::{Context, routes};
+
+/// A connection that has sent nothing by then is closed: hyper's own timers begin with the first byte.
+const FIRST_BYTE: Duration = Duration::from_secs(10);
+/// For a request's headers; it is also how long an idle connection is kept.
+const HEADERS: Duration = Duration::from_secs(60);
+/// How long requests may go on after the signal to stop, and then, told to hurry, until they are dropped.
+const GRACE: Duration = Duration::from_secs(10);
+const HURRY: Duration = Duration::from_secs(2);
+
+/// Binds the server's address.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let next = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                format!("another program listens on port {}: stop it, or set server.listen", address.port())
+            }
+            _ => "set server.listen to an address of this machine and a port this user may use".into(),
+        };
+        Error::fatal("cannot_listen", format!("listening on {address}")).because(error).next(next)
+    })
+}
+
+/// Serves until `shutdown`, then lets requests end, and returns when every task has ended. A task that died is an
+/// error.
+pub async fn serve(listener: TcpListener, context: Context, shutdown: CancellationToken) -> Result<()> {
+    let router = routes::router(context.clone());
+    let builder = builder();
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let mut died = None;
+    loop {
+        let (stream, peer) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    warn!(%error, "a connection could not be accepted");
+                    sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+            Some(ended) = connections.join_next() => {
+                died = died.or(died_in(ended));
+                continue;
+            }
+            () = shutdown.cancelled() => break,
+        };
+        let connection = Connection { builder: builder.clone(), watcher: graceful.watcher(), router: router.clone() };
+        connections.spawn(connection.run(stream, peer, shutdown.clone()));
+    }
+    drop(listener);
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        () = sleep(GRACE) => {
+            info!("requests are still running: uploads that are arriving end now");
+            context.receiver.stop.cancel();
+            sleep(HURRY).await;
+        }
+    }
+    connections.abort_all();
+    while let Some(ended) = connections.join_next().await {
+        died = died.or(died_in(ended));
+    }
+    context.background.close();
+    if timeout(GRACE, context.background.wait()).await.is_err() {
+        warn!("uploads that are in the spool could not be registered in time; the next start does it");
+    }
+    died.map_or(Ok(()), Err)
+}
+
+/// What a connection's end says, when it was no ordinary one.
+fn died_in(ended: Result<(), JoinError>) -> Option<Error> {
+    match ended {
+        Err(error) if error.is_panic() => {
+            warn!(%error, "a connection's task died");
+            Some(Error::fatal("task_died", "serving a connection").because(error))
+        }
+        _ => None,
+    }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let http1 = &mut builder.http1();
+    http1.timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(64 << 10).max_headers(64);
+    let http2 = &mut builder.http2();
+    http2.timer(TokioTimer::new()).max_header_list_size(16 << 10).keep_alive_interval(Duration::from_secs(20));
+    // The windows' defaults of 64 KiB would hold uploads back.
+    http2.initial_stream_window_size(1 << 20).initial_connection_window_size(4 << 20);
+    builder
+}
+
+struct Connection {
+    builder: auto::Builder<TokioExecutor>,
+    watcher: Watcher,
+    router: Router,
+}
+
+impl Connection {
+    async fn run(self, stream: TcpStream, peer: SocketAddr, shutdown: CancellationToken) {
+        // Answers go out at once; where the system refuses that they only go out later.
+        stream.set_nodelay(true).ok();
+        let mut first = [0];
+        tokio::select! {
+            first = timeout(FIRST_BYTE, stream.peek(&mut first)) => match first {
+                Ok(Ok(1..)) => {}
+                _ => return,
+            },
+            () = shutdown.cancelled() => return,
+        }
+        let router = self.router;
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.clone().oneshot(request)
+        });
+        let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        if let Err(error) = self.watcher.watch(connection).await {
+            debug!(%peer, error, "a connection ended early");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The ways in: a form, a raw body, and the form that the original system's clients send.
+
+use axum::{
+    Extension, Json,
+    body::Body,
+    extract::{
+        Multipart, Path, Query, State,
+        multipart::MultipartRejection,
+        rejection::{BytesRejection, PathRejection, QueryRejection},
+    },
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use serde_json::json;
+use tokio::time::Duration;
+
+use crate::{
+    announcement::Announcement,
+    pipeline::receive::{Offer, Sniffer},
+    upload::{NewUpload, UploadId},
+};
+
+use super::{Context, errors::Problem, form, guard, options::Asked, status::UploadView};
+
+/// Put on an answer so that the log knows the upload's id.
+#[derive(Clone, Copy)]
+pub(super) struct Answered(pub UploadId);
+
+type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
+
+const NAME_BYTES: usize = 1024;
+/// Most of a file that `/preview` looks at.
+const PREVIEW_BYTES: usize = 2 << 20;
+/// How much of a refused upload is still read, so that the sender sees the answer and not a broken connection.
+pub(super) const DRAIN_BYTES: u64 = 64 << 20;
+pub(super) const DRAIN_TIME: Duration = Duration::from_secs(30);
+
+/// `POST /uploads`: the file in the form field `file`, options in fields before it or in the query.
+pub(super) async fn by_form(
+    State(context): State<Context>,
+    query: Pairs,
+    headers: HeaderMap,
+    form: Result<Multipart, MultipartRejection>,
+) -> Result<Response, Problem> {
+    let new = from_form(&context, "file", query, &headers, form).await?;
+    Ok(created(&new))
+}
+
+/// `POST /upload`: as the original system's clients send it and expect it answered.
+pub(super) async fn original(
+    State(context): State<Context>,
+    query: Pairs,
+    headers: HeaderMap,
+    form: Result<Multipart, MultipartRejection>,
+) -> Response {
+    match from_form(&context, "csvdata", query, &headers, form).await {
+        Ok(new) => {
+            let answer = json!({ "info": "info", "uploadmessage": Announcement::of(&new) });
+            (Extension(Answered(new.id)), Json(answer)).into_response()
+        }
+        Err(problem) => {
+            let mut body = problem.body();
+            body["info"] = "error".into();
+            body["message"] = problem.detail.clone().into();
+            let mut response = problem.into_response();
+            *response.body_mut() = Body::from(body.to_string());
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+            response
+        }
+    }
+}
+
+/// `PUT /uploads/{filename}`: the file as the request's body (`curl -T`), options in the query.
+pub(super) async fn raw(
+    State(context): State<Context>,
+    name: Result<Path<String>, PathRejection>,
+    query: Pairs,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let mut body = body.into_data_stream();
+    let offer = async {
+        let Path(filename) = name.map_err(|error| Problem::bad_request("bad_name", error.body_text()))?;
+        let sender = guard::sender(&context, &headers)?;
+        let options = asked(query)?.over(&context.config.rows)?;
+        let media_type = media_type(headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()));
+        let size = content_length(&headers);
+        offer(&context, Offer { filename, media_type, sender, size, options })
+    };
+    let offer = match offer.await {
+        Ok(offer) => offer,
+        Err(problem) => {
+            // A client that waits for 100 Continue is told before it sends anything.
+            if !headers.contains_key(header::EXPECT) {
+                context.background.spawn(drain(body));
+            }
+            return Err(problem);
+        }
+    };
+    match context.receiver.receive(offer, &mut body).await {
+        Ok(new) => {
+            context.submit(&new);
+            Ok(created(&new))
+        }
+        Err(error) => {
+            context.background.spawn(drain(body));
+            Err(error.into())
+        }
+    }
+}
+
+/// `POST /preview`: the first bytes of a file as the body, options in the query, `complete=true` when they are all of
+/// it. Answers how the file will be read, or refuses it as an upload would be.
+pub(super) async fn preview(
+    State(context): State<Context>,
+    query: Pairs,
+    head: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let mut asked = asked(query)?;
+    let complete = asked.take_flag("complete")?;
+    let options = asked.over(&context.config.rows)?;
+    let head = head.map_err(|error| Problem::bad_request("bad_body", error.body_text()))?;
+    let mut sniffer = Sniffer::new(&options);
+    sniffer.add(&head[..head.len().min(PREVIEW_BYTES)])?;
+    let layout = sniffer.look(complete)?;
+    Ok(Json(json!({ "layout": layout })).into_response())
+}
+
+fn created(new: &NewUpload) -> Response {
+    let location = [(header::LOCATION, format!("/uploads/{}", new.id))];
+    (StatusCode::CREATED, Extension(Answered(new.id)), location, Json(UploadView::spooled(new, None))).into_response()
+}
+
+fn asked(query: Pairs) -> Result<Asked, Problem> {
+    let Query(pairs) = query.map_err(|error| Problem::bad_request("bad_query", error.body_text()))?;
+    Ok(Asked::of_query(pairs))
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// A type that says nothing, such as curl's default, is kept as empty.
+pub(super) fn media_type(text: Option<&str>) -> String {
+    text.filter(|text| text.len() <= 255).unwrap_or_default().to_owned()
+}
+
+/// What can be said before the first byte.
+pub(super) fn offer(context: &Context, mut offer: Offer) -> Result<Offer, Problem> {
+    if offer.filename.is_empty() {
+        offer.filename = "upload.csv".into();
+    }
+    if offer.filename.len() > NAME_BYTES {
+        return Err(Problem::bad_request("bad_name", format!("the file's name has more than {NAME_BYTES} bytes")));
+    }
+    if let Some(size) = offer.size {
+        context.receiver.check_size(size)?;
+    }
+    Ok(offer)
+}
+
+async fn from_form(
+    context: &Context,
+    file_field: &str,
+    query: Pairs,
+    headers: &HeaderMap,
+    form: Result<Multipart, MultipartRejection>,
+) -> Result<NewUpload, Problem> {
+    let sender = guard::sender(context, headers)?;
+    let asked = asked(query)?;
+    if let Some(size) = content_length(headers) {
+        context.receiver.check_size(size.saturating_sub(form::MOST_BYTES))?;
+        context.receiver.spool.check_room(size)?;
+    }
+    let mut form =
+        form.map_err(|error| Problem::bad_request("no_form", error.body_text()).next(form::in_field(file_field)))?;
+    let result = form::receive(context, file_field, &mut form, asked, sender).await;
+    match result {
+        Ok(new) => {
+            context.submit(&new);
+            Ok(new)
+        }
+        Err(problem) => {
+            context.background.spawn(form::drain(form));
+            Err(problem)
+        }
+    }
+}
+
+/// Reads on behind a refusal, within bounds: a browser that still sends sees only a broken connection otherwise.
+async fn drain<S: Stream<Item = Result<Bytes, E>> + Unpin, E>(mut body: S) {
+    let mut left = DRAIN_BYTES;
+    let reading = async {
+        while let Some(Ok(bytes)) = body.next().await {
+            left = left.saturating_sub(bytes.len() as u64);
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(DRAIN_TIME, reading).await.unwrap_or_default();
+}
