@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod archive;
-mod store;
 
 /// What `compose/services env` says of a service.
 fn service(variable: &str) -> String {

@@ -1,0 +1,236 @@
+//! A running server of its own for each test.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use userdata::{
+    archive::directory::Directory,
+    config::*,
+    error::Result,
+    pipeline::receive::Receiver,
+    queue::local::Local,
+    rows::RowOptions,
+    spool::Spool as SpoolFolder,
+    store::{mysql, sqlite},
+    upload::{NewUpload, UploadId},
+    web::{self, Again, Context, Intake},
+};
+
+pub const USERS: &str = "id,name,time_of_start\n1,Ada,2017-03-07T00:30:54Z\n2,Bob,2017-03-08T00:30:54Z\n";
+
+pub struct Server {
+    pub address: SocketAddr,
+    pub client: reqwest::Client,
+    pub spool: Arc<SpoolFolder>,
+    pub store: Arc<dyn userdata::store::Store>,
+    stop: CancellationToken,
+    running: JoinHandle<Result<()>>,
+    folder: TempDir,
+}
+
+/// Registers in the real ledger at once, as the pipeline does.
+struct AtOnce {
+    store: Arc<dyn userdata::store::Store>,
+    spool: Arc<SpoolFolder>,
+}
+
+#[async_trait]
+impl Intake for AtOnce {
+    async fn submit(&self, new: NewUpload) {
+        // An unreachable database is what some tests are about.
+        self.store.register(&new).await.ok();
+    }
+
+    async fn wake(&self, _: UploadId) {}
+
+    async fn again(&self, again: Again) -> Result<NewUpload> {
+        let first = self.store.upload(again.id).await?.unwrap().new;
+        let id = UploadId::new();
+        let new = NewUpload { id, again_of: Some(again.id), options: again.options, sender: again.sender, ..first };
+        let new = self.spool.link(again.id, new)?;
+        self.store.register(&new).await?;
+        Ok(new)
+    }
+}
+
+/// What a test may want different.
+pub struct Setup {
+    pub tokens: Vec<Token>,
+    pub max_upload_bytes: u64,
+    pub free_bytes: u64,
+    pub idle: Duration,
+    pub database_is_down: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let idle = Duration::from_secs(60);
+        Self { tokens: Vec::new(), max_upload_bytes: 50 << 30, free_bytes: 0, idle, database_is_down: false }
+    }
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub async fn with(setup: Setup) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Arc::new(config(folder.path(), &setup));
+        let spool = Arc::new(SpoolFolder::open(&config.spool).unwrap());
+        let store: Arc<dyn userdata::store::Store> = if setup.database_is_down {
+            Arc::new(mysql::open(&config.store.mysql, config.worker.lease).await.unwrap())
+        } else {
+            Arc::new(sqlite::open(&folder.path().join("userdata.db")).unwrap())
+        };
+        if !setup.database_is_down {
+            store.init(false).await.unwrap();
+        }
+        let mut receiver = Receiver::new(spool.clone(), config.clone());
+        receiver.idle = Some(setup.idle);
+        let intake = Arc::new(AtOnce { store: store.clone(), spool: spool.clone() });
+        let archive = Arc::new(Directory::new(folder.path().join("archive")));
+        let context = Context::new(receiver, store.clone(), archive, Arc::new(Local::new(store.clone())), intake);
+        let listener = web::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(web::serve(listener, context, stop.clone()));
+        // Only the first test of this process installs it.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { address, client, spool, store, stop, running, folder }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        let response = self.client.get(self.url(path)).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    pub async fn post(&self, path: &str, body: &str) -> (u16, Value) {
+        let response = self.client.post(self.url(path)).body(body.to_owned()).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    pub async fn put(&self, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
+        let response = self.client.put(self.url(path)).body(body).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    pub async fn form(&self, path: &str, form: reqwest::multipart::Form) -> (u16, Value) {
+        let response = self.client.post(self.url(path)).multipart(form).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    /// Puts a file in and waits until the ledger has it.
+    pub async fn upload(&self, name: &str, text: &'static str) -> UploadId {
+        let (status, view) = self.put(&format!("/uploads/{name}"), text).await;
+        assert_eq!(status, 201, "{view}");
+        let id: UploadId = view["id"].as_str().unwrap().parse().unwrap();
+        eventually("the ledger has it", async || self.store.upload(id).await.unwrap().is_some()).await;
+        id
+    }
+
+    /// Names in the spool beside its own id.
+    pub fn spooled(&self) -> Vec<String> {
+        let names = std::fs::read_dir(self.spool.folder()).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+        names.filter(|name| name != "spool.json").collect()
+    }
+
+    pub async fn spool_is_empty(&self) {
+        eventually("nothing of it is left in the spool", async || self.spooled().is_empty()).await;
+    }
+
+    /// Tells the server to stop; its end tells whether all went well. The folder lives as long as what is returned.
+    pub fn stop(self) -> (JoinHandle<Result<()>>, TempDir) {
+        self.stop.cancel();
+        (self.running, self.folder)
+    }
+}
+
+/// Waits for something that happens soon.
+pub async fn eventually(what: &str, mut happened: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    while !happened().await {
+        assert!(tokio::time::Instant::now() < deadline, "did not happen within 30 s: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn config(folder: &Path, setup: &Setup) -> Config {
+    let secret = || SecretString::from("secret");
+    Config {
+        data: folder.into(),
+        server: userdata::config::Server {
+            listen: ([127, 0, 0, 1], 0).into(),
+            public_url: Some("https://users.example.org/".into()),
+            worker_url: None,
+            max_upload_bytes: setup.max_upload_bytes,
+            tokens: setup.tokens.clone(),
+        },
+        queue: Queue {
+            kind: QueueKind::Local,
+            kafka: Kafka {
+                brokers: "127.0.0.1:1".into(),
+                topic: "uploadmessage".into(),
+                partitions: 1,
+                replication: -1,
+                group: "datarunner".into(),
+                properties: BTreeMap::new(),
+            },
+        },
+        archive: Archive {
+            kind: ArchiveKind::Directory,
+            name: "{id}/{filename}".into(),
+            ftp: Ftp {
+                host: "127.0.0.1".into(),
+                port: 1,
+                user: "userdata".into(),
+                password: secret(),
+                path: String::new(),
+                tls: FtpTls::Off,
+                tls_ca_file: None,
+                tls_pin_sha256: None,
+            },
+        },
+        store: Store {
+            kind: StoreKind::Sqlite,
+            mysql: Mysql {
+                host: "127.0.0.1".into(),
+                port: 1,
+                user: "userdata".into(),
+                password: secret(),
+                database: "userdb".into(),
+                table: "userinfo".into(),
+                connections: 1,
+                tls: MysqlTls::Off,
+                tls_ca_file: None,
+            },
+        },
+        rows: RowOptions::default(),
+        worker: Worker {
+            slots: 1,
+            token: None,
+            work: folder.join("work"),
+            lease: Duration::from_secs(30),
+            memory_bytes: 1 << 20,
+            paths: Vec::new(),
+            servers: Vec::new(),
+        },
+        spool: Spool {
+            path: folder.join("spool"),
+            keep: Duration::from_secs(1),
+            keep_failed: Duration::from_secs(1),
+            free_bytes: setup.free_bytes,
+        },
+    }
+}

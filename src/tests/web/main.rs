@@ -1,0 +1,10 @@
+//! The web server as clients meet it: real HTTP against a server on a free port, with the embedded database, archive
+//! and queue, or with a database that cannot be reached.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod harness;
+mod limits;
+mod reading;
+mod safety;
+mod sending;
