@@ -9,6 +9,8 @@ pub mod config;
 pub mod error;
 pub mod example;
 
+#[cfg(feature = "faults")]
+pub mod faults;
 pub mod load;
 pub mod logging;
 

@@ -1,0 +1,235 @@
+//! Cleaning one segment: its bytes are read again, compared with the index's hash, turned into users, sorted in bounded
+//! memory and written as runs, the rejects beside them. The segment's account is written last: with it the segment is
+//! finished and never cleaned again.
+
+use std::io::{self, Write};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    arena::Arena,
+    folder::{Folder, Staged, disk},
+    index::{Index, Segment, csv_error},
+    input::{Hashed, Input, Reading},
+    pass,
+    run::{Run, RunWriter, Totals},
+    sizes::Sizes,
+    tally::Tally,
+};
+use crate::{
+    error::{Error, Result},
+    rows::{RowOptions, csv::CsvReader, reject::RejectWriter, user::Cleaner},
+};
+
+/// A finished run file of the work folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunFile {
+    pub name: String,
+    pub totals: Totals,
+}
+
+impl RunFile {
+    /// Opens it; an error when it is not the file that was written.
+    pub fn open(&self, folder: &Folder) -> Result<Run> {
+        let run = Run::open(&folder.path(&self.name))?;
+        if run.totals == self.totals { Ok(run) } else { Err(run.damaged()) }
+    }
+}
+
+/// What became of a segment's rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Account {
+    pub segment: Segment,
+    pub tally: Tally,
+    pub runs: Vec<RunFile>,
+    /// Length of the segment's part of the rejects; no file when it is 0.
+    pub reject_bytes: u64,
+}
+
+impl Account {
+    fn name(segment: &Segment) -> String {
+        format!("{:06}.json", segment.number)
+    }
+
+    pub fn rejects_name(segment: &Segment) -> String {
+        format!("{:06}.rej", segment.number)
+    }
+
+    /// The account of a segment that was finished before, with its runs; `None` when anything of it is missing,
+    /// damaged or of another segment.
+    pub fn finished(folder: &Folder, segment: &Segment) -> Option<(Self, Vec<Run>)> {
+        let account: Self = folder.read_json(&Self::name(segment))?;
+        let rejects = folder.length(&Self::rejects_name(segment)).unwrap_or(0);
+        if account.segment != *segment || account.reject_bytes != rejects {
+            return None;
+        }
+        let runs = account.runs.iter().map(|run| run.open(folder)).collect::<Result<Vec<_>>>().ok()?;
+        let good: u64 = runs.iter().map(|run| run.totals.good).sum();
+        (good == account.tally.good).then_some((account, runs))
+    }
+}
+
+/// What cleaning a segment needs to know of the job.
+pub struct Cleaning<'a> {
+    pub reading: &'a Reading,
+    pub index: &'a Index,
+    pub options: &'a RowOptions,
+    pub sizes: &'a Sizes,
+    pub folder: &'a Folder,
+}
+
+impl Cleaning<'_> {
+    /// Cleans a segment, unless it is finished already.
+    pub fn finish(&self, segment: &Segment, arena: &mut Arena) -> Result<(Account, Vec<Run>)> {
+        if let Some(finished) = Account::finished(self.folder, segment) {
+            self.reading.meter.add(segment.length);
+            return Ok(finished);
+        }
+        let mut account = self.clean(segment, arena)?;
+        self.spill(&mut account, arena)?;
+        self.folder.write_json(&Account::name(segment), &account)?;
+        let runs = account.runs.iter().map(|run| run.open(self.folder)).collect::<Result<_>>()?;
+        Ok((account, runs))
+    }
+
+    /// As `finish`, for a file of one segment: nothing is written but its rejects, if the rows fit into the arena.
+    pub fn finish_in_memory(&self, segment: &Segment, arena: &mut Arena) -> Result<(Account, Vec<Run>)> {
+        let mut account = self.clean(segment, arena)?;
+        if !account.runs.is_empty() {
+            self.spill(&mut account, arena)?;
+            let runs = account.runs.iter().map(|run| run.open(self.folder)).collect::<Result<_>>()?;
+            return Ok((account, runs));
+        }
+        let mut bytes = Vec::new();
+        let written = self.write_run(&mut bytes, arena);
+        written.map_err(|error| Error::fatal("run", "sorting in memory").because(error))?;
+        Ok((account, vec![Run::memory(bytes)?]))
+    }
+
+    /// Reads and cleans; what is left in the arena is not written yet.
+    fn clean(&self, segment: &Segment, arena: &mut Arena) -> Result<Account> {
+        arena.clear();
+        let mut account =
+            Account { segment: segment.clone(), tally: Tally::default(), runs: Vec::new(), reject_bytes: 0 };
+        let mut input = Hashed::new(self.reading.open(segment.offset, segment.length)?);
+        let mut rejects = RejectFile::new(self.folder, segment);
+        let cleaned = self.clean_rows(&mut input, &mut account, &mut rejects, arena);
+        if cleaned.as_ref().is_err_and(|error| error.code != "csv_broken") {
+            return cleaned.map(|()| account);
+        }
+        let (sha256, bytes) = input.finish().map_err(super::input::reading)?;
+        self.compare(segment, &sha256, bytes)?;
+        cleaned?;
+        account.reject_bytes = rejects.publish()?;
+        Ok(account)
+    }
+
+    fn clean_rows(
+        &self,
+        input: &mut Hashed<Input>,
+        account: &mut Account,
+        rejects: &mut RejectFile<'_>,
+        arena: &mut Arena,
+    ) -> Result<()> {
+        let (segment, layout) = (&account.segment, &self.index.layout);
+        let (offset, line, longest) = (segment.offset, segment.first_line, self.options.max_record_bytes);
+        let mut reader = CsvReader::new(input, layout.delimiter, offset, line, longest);
+        let path = self.folder.path(&Account::rejects_name(segment));
+        let mut cleaner = Cleaner::new(layout, self.options);
+        let mut writer = RejectWriter::new(rejects, layout, self.options);
+        while let Some(record) = reader.read().map_err(csv_error)? {
+            match cleaner.clean(&record) {
+                Ok(user) => {
+                    #[cfg(feature = "faults")]
+                    crate::faults::reached(user.id);
+                    if !arena.fits(&user) {
+                        self.spill(account, arena)?;
+                    }
+                    arena.push(record.line, user);
+                    account.tally.good += 1;
+                }
+                Err(reason) => {
+                    account.tally.reject(record.line, &reason);
+                    writer.write(&record, &reason).map_err(|error| disk(&path, error))?;
+                }
+            }
+        }
+        account.tally.times = cleaner.times().clone();
+        Ok(())
+    }
+
+    /// Whether the segment's bytes are the ones that were indexed.
+    fn compare(&self, segment: &Segment, sha256: &str, bytes: u64) -> Result<()> {
+        if bytes == segment.length && sha256 == segment.sha256 {
+            return Ok(());
+        }
+        let (name, end) = (self.reading.source.name(), segment.offset + segment.length);
+        if bytes < segment.length && self.reading.size()? >= end {
+            return Err(pass::ended_early(&name, segment.offset + bytes, end));
+        }
+        Err(pass::changed(&name, &format!("the part from byte {} to {end} is not what it was", segment.offset)))
+    }
+
+    /// Writes what the arena holds as a run, and empties it.
+    fn spill(&self, account: &mut Account, arena: &mut Arena) -> Result<()> {
+        if arena.is_empty() {
+            return Ok(());
+        }
+        self.reading.check_stop()?;
+        let name = format!("{:06}-{}.run", account.segment.number, account.runs.len());
+        let mut staged = self.folder.stage(&name)?;
+        let totals = self.write_run(&mut staged, arena).map_err(|error| staged.failed(error))?;
+        staged.publish()?;
+        account.runs.push(RunFile { name, totals });
+        Ok(())
+    }
+
+    fn write_run(&self, out: &mut impl Write, arena: &mut Arena) -> io::Result<Totals> {
+        arena.sort();
+        let mut writer = RunWriter::new(out, self.sizes.block_bytes);
+        for row in arena.winners(self.options.existing) {
+            writer.push(&row)?;
+        }
+        arena.clear();
+        Ok(writer.finish()?.1)
+    }
+}
+
+/// A segment's part of the rejects, without a header; made with the first of them.
+struct RejectFile<'a> {
+    folder: &'a Folder,
+    name: String,
+    staged: Option<Staged>,
+    bytes: u64,
+}
+
+impl<'a> RejectFile<'a> {
+    fn new(folder: &'a Folder, segment: &Segment) -> Self {
+        Self { folder, name: Account::rejects_name(segment), staged: None, bytes: 0 }
+    }
+
+    /// Gives its length.
+    fn publish(self) -> Result<u64> {
+        match self.staged {
+            Some(staged) => staged.publish()?,
+            None => self.folder.remove(&self.name)?,
+        }
+        Ok(self.bytes)
+    }
+}
+
+impl Write for RejectFile<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let staged = match &mut self.staged {
+            Some(staged) => staged,
+            none => none.insert(self.folder.stage(&self.name).map_err(io::Error::other)?),
+        };
+        let written = staged.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.staged.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
