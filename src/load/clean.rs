@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    rows::{RowOptions, csv::CsvReader, reject::RejectWriter, user::Cleaner},
+    rows::{Cleaner, ReasonCounts, RejectWriter, RowOptions, csv::CsvReader},
 };
 
 /// A finished run file of the work folder.
@@ -135,7 +135,9 @@ impl Cleaning<'_> {
         let (offset, line, longest) = (segment.offset, segment.first_line, self.options.max_record_bytes);
         let mut reader = CsvReader::new(input, layout.delimiter, offset, line, longest);
         let path = self.folder.path(&Account::rejects_name(segment));
-        let mut cleaner = Cleaner::new(layout, self.options);
+        let cleaner = Cleaner::new(layout, self.options);
+        let mut cleaner = cleaner.map_err(|error| Error::rejected("row_options", error.to_string()))?;
+        let (mut good, mut reasons) = (0, ReasonCounts::default());
         let mut writer = RejectWriter::new(rejects, layout, self.options);
         while let Some(record) = reader.read().map_err(csv_error)? {
             match cleaner.clean(&record) {
@@ -146,15 +148,15 @@ impl Cleaning<'_> {
                         self.spill(account, arena)?;
                     }
                     arena.push(record.line, user);
-                    account.tally.good += 1;
+                    good += 1;
                 }
                 Err(reason) => {
-                    account.tally.reject(record.line, &reason);
+                    reasons.add(record.line, &reason);
                     writer.write(&record, &reason).map_err(|error| disk(&path, error))?;
                 }
             }
         }
-        account.tally.times = cleaner.times().clone();
+        account.tally = Tally::new(good, &reasons, &cleaner);
         Ok(())
     }
 

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     meter::Meter,
-    rows::{Existing, RULES, RowOptions, layout::is_gzip, reject::RejectWriter},
+    rows::{Existing, RULES, RejectWriter, RowOptions, is_gzip},
     source::{FileSource, Source},
     store::Bounds,
     upload::{Cleaned, Stage, Unit},

@@ -1,48 +1,79 @@
 //! What became of rows, counted by segment and summed: the sums do not depend on how the file was cut.
 
+use std::cmp::Reverse;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    rows::Reason,
-    upload::{Cleaned, TimeCounts},
+    rows::{Cleaner, ReasonCounts, looks_like},
+    upload::{Cleaned, ReasonCount, TimeCounts},
 };
+
+/// Of the first undecodable fields, to guess their encoding from.
+const SAMPLE_BYTES: usize = 16 << 10;
 
 /// Counts of a segment, or of several.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
     pub good: u64,
-    pub rejected: u64,
-    pub times: TimeCounts,
+    rejected: u64,
+    times: TimeCounts,
+    reasons: Vec<ReasonCount>,
+    undecodable: u64,
+    sample: Vec<u8>,
 }
 
 impl Tally {
-    pub fn reject(&mut self, _line: u64, _reason: &Reason) {
-        self.rejected += 1;
+    /// Of a segment.
+    pub fn new(good: u64, reasons: &ReasonCounts, cleaner: &Cleaner) -> Self {
+        let reasons = reasons.list();
+        let rejected = reasons.iter().map(|reason| reason.count).sum();
+        let (undecodable, sample) = cleaner.undecodable_rows();
+        let sample = sample[..sample.len().min(SAMPLE_BYTES)].to_vec();
+        Self { good, rejected, times: cleaner.times(), reasons, undecodable, sample }
     }
 
-    /// Adds the counts of a later segment.
+    /// Adds the counts of the segment behind.
     pub fn merge(&mut self, later: &Self) {
         self.good += later.good;
         self.rejected += later.rejected;
-        let (mine, times) = (&mut self.times, &later.times);
-        mine.offset += times.offset;
-        mine.zone += times.zone;
-        mine.epoch += times.epoch;
-        mine.folds += times.folds;
-        mine.gaps += times.gaps;
-        for (format, count) in &times.formats {
-            *mine.formats.entry(format.clone()).or_default() += count;
+        self.undecodable += later.undecodable;
+        let room = SAMPLE_BYTES - self.sample.len();
+        self.sample.extend(later.sample.iter().take(room));
+        self.merge_times(&later.times);
+        for reason in &later.reasons {
+            match self.reasons.iter_mut().find(|mine| mine.field == reason.field && mine.code == reason.code) {
+                // The first line and its example are those of the segment in front.
+                Some(mine) => mine.count += reason.count,
+                None => self.reasons.push(reason.clone()),
+            }
         }
     }
 
-    pub fn cleaned(self, sha256: String) -> Cleaned {
+    fn merge_times(&mut self, later: &TimeCounts) {
+        let times = &mut self.times;
+        times.offset += later.offset;
+        times.zone += later.zone;
+        times.epoch += later.epoch;
+        times.folds += later.folds;
+        times.gaps += later.gaps;
+        for (format, count) in &later.formats {
+            *times.formats.entry(format.clone()).or_default() += count;
+        }
+    }
+
+    /// The whole file's account. `sha256`: of the bytes as they were received.
+    pub fn cleaned(mut self, sha256: String) -> Cleaned {
+        self.reasons.sort_by_key(|reason| (Reverse(reason.count), reason.first_line));
         Cleaned {
             read: self.good + self.rejected,
             good: self.good,
             rejected: self.rejected,
             times: self.times,
+            reasons: self.reasons,
+            undecodable: self.undecodable,
+            looks_like: looks_like(&self.sample),
             sha256,
-            ..Cleaned::default()
         }
     }
 }
