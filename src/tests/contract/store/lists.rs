@@ -1,0 +1,157 @@
+//! What is found in the ledger, and in which order.
+
+use std::time::Duration;
+
+use userdata::{
+    queue::Parked,
+    store::{Filter, Release, Store},
+    upload::{State, Upload, UploadId},
+};
+
+use super::{Bench, fixture::*};
+
+fn ids(uploads: &[Upload]) -> Vec<UploadId> {
+    uploads.iter().map(Upload::id).collect()
+}
+
+async fn list(store: &dyn Store, filter: Filter) -> Vec<UploadId> {
+    ids(&store.uploads(&filter).await.unwrap())
+}
+
+pub async fn the_newest_come_first_in_pages(bench: &Bench) {
+    let store = &*bench.store;
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        all.insert(0, registered(store).await);
+    }
+    assert_eq!(list(store, Filter::default()).await, all);
+    let mut seen = Vec::new();
+    let mut before = None;
+    loop {
+        let page = store.uploads(&Filter { before, limit: 2, ..Filter::default() }).await.unwrap();
+        let Some(last) = page.last() else { break };
+        before = Some(last.seq);
+        seen.extend(ids(&page));
+    }
+    assert_eq!(seen, all);
+}
+
+pub async fn states_and_searches_narrow_the_list(bench: &Bench) {
+    let store = &*bench.store;
+    let mut named = Vec::new();
+    for name in ["Report_2026.csv", "ReportX2026.csv", "100%.csv", "Übung!.csv"] {
+        let mut new = new_upload();
+        new.filename = name.into();
+        named.push(register(store, &new).await);
+    }
+    let search = async |text: &str| {
+        let mut found = list(store, Filter { search: Some(text.into()), ..Filter::default() }).await;
+        found.reverse();
+        found
+    };
+    assert_eq!(search("report").await, named[..2]);
+    assert_eq!(search("t_2").await, named[..1]);
+    assert_eq!(search("%").await, named[2..3]);
+    assert_eq!(search("Übung!").await, named[3..]);
+    assert_eq!(search("nowhere").await, []);
+    let id = named[1].to_string();
+    assert_eq!(search(&id).await, [named[1]]);
+    assert_eq!(search(&id.to_uppercase()).await, [named[1]]);
+    assert_eq!(search(&id[1..]).await, [], "an id is searched by its beginning");
+    let claim = claim(store, named[2], "one", LONG).await;
+    store.fail(&claim, &failure("broken")).await.unwrap();
+    let by = |state| Filter { state: Some(state), ..Filter::default() };
+    assert_eq!(list(store, by(State::Failed)).await, [named[2]]);
+    assert_eq!(list(store, by(State::Received)).await, [named[3], named[1], named[0]]);
+    assert_eq!(list(store, by(State::Receiving)).await, []);
+    let both = Filter { search: Some(".csv".into()), ..by(State::Failed) };
+    assert_eq!(list(store, both).await, [named[2]]);
+}
+
+pub async fn an_id_is_found_by_its_beginning(bench: &Bench) {
+    let store = &*bench.store;
+    let mut wanted = Vec::new();
+    for number in [0xab_u128 << 120, (0xab << 120) + 1, 0xac << 120, 0x0f << 120] {
+        let mut new = new_upload();
+        new.id = UploadId(uuid::Uuid::from_u128(number));
+        wanted.push(register(store, &new).await);
+    }
+    assert_eq!(store.find("ab", 10).await.unwrap(), wanted[..2]);
+    assert_eq!(store.find("ab", 1).await.unwrap(), wanted[..1]);
+    assert_eq!(store.find("a", 10).await.unwrap(), wanted[..3]);
+    assert_eq!(store.find(&wanted[1].to_string(), 10).await.unwrap(), [wanted[1]]);
+    assert_eq!(store.find("ab000000-", 10).await.unwrap(), wanted[..2]);
+    assert_eq!(store.find("b", 10).await.unwrap(), []);
+    assert_eq!(store.find("", 10).await.unwrap().len(), 4);
+}
+
+pub async fn candidates_are_the_oldest_that_are_free(bench: &Bench) {
+    let store = &*bench.store;
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        all.push(registered(store).await);
+    }
+    let free = async |limit| ids(&bench.other.candidates(limit).await.unwrap());
+    assert_eq!(free(10).await, all);
+    assert_eq!(free(2).await, all[..2]);
+    claim(store, all[0], "one", LONG).await;
+    let ended = claim(store, all[1], "one", LONG).await;
+    store.fail(&ended, &failure("broken")).await.unwrap();
+    let back = claim(store, all[2], "one", LONG).await;
+    store.release(&back, Release::HandedBack).await.unwrap();
+    let later = claim(store, all[3], "one", LONG).await;
+    store.release(&later, Release::Unexpected { failure: failure("x"), pause: LONG }).await.unwrap();
+    assert_eq!(free(10).await, [all[2], all[4]]);
+    claim(store, all[4], "one", SHORT).await;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    while free(10).await != [all[2], all[4]] {
+        assert!(tokio::time::Instant::now() < deadline, "a lease that ran out makes no candidate");
+    }
+}
+
+pub async fn receipts_are_missing_until_they_are_copied(bench: &Bench) {
+    let store = &*bench.store;
+    failed(store, &new_upload()).await;
+    let mut expected = Vec::new();
+    for state in [State::Done, State::Failed, State::Cancelled] {
+        let claim = claimed(store, &new_upload()).await;
+        split(store, &claim, 0, &[]).await;
+        assert_eq!(store.receipts_missing(10).await.unwrap().len(), expected.len(), "an open one has none yet");
+        match state {
+            State::Failed => store.fail(&claim, &failure("broken")).await.unwrap(),
+            state => store.finish(&claim, &receipt(store, claim.id, state).await).await.unwrap(),
+        }
+        expected.push(claim.id);
+    }
+    let missing = async |limit| ids(&store.receipts_missing(limit).await.unwrap());
+    assert_eq!(missing(10).await, expected);
+    assert_eq!(missing(1).await, expected[..1]);
+    for _ in 0..2 {
+        store.receipt_copied(expected[1]).await.unwrap();
+    }
+    assert!(row(store, expected[1]).await.receipt_copied);
+    assert_eq!(missing(10).await, [expected[0], expected[2]]);
+    // Opened again, it will have another receipt.
+    store.retry(expected[1], &Default::default()).await.unwrap();
+    let again = claim(store, expected[1], "two", LONG).await;
+    store.fail(&again, &failure("broken")).await.unwrap();
+    assert_eq!(missing(10).await, expected);
+}
+
+pub async fn what_was_parked_is_read_in_order(bench: &Bench) {
+    let store = &*bench.store;
+    let message = |value: Option<&[u8]>, size| Parked {
+        value: value.map(Into::into),
+        reason: "it is not an announcement: \u{fffd} 😀".into(),
+        position: "local/0@42".into(),
+        size,
+    };
+    let long = vec![b'['; 1 << 20];
+    let messages =
+        [message(None, 0), message(Some(b""), 0), message(Some(&[0, 255, 39, 92]), 4), message(Some(&long), 5 << 20)];
+    for message in &messages {
+        store.park(message).await.unwrap();
+    }
+    assert_eq!(bench.other.parked(10).await.unwrap(), messages);
+    assert_eq!(store.parked(2).await.unwrap(), messages[..2]);
+}
