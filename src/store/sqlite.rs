@@ -118,3 +118,38 @@ impl Database for Sqlite {
         self.blocking(connection, |connection, path| table::check_users(connection, path)).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Kind, Service};
+
+    #[test]
+    fn a_file_that_is_no_database_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.csv");
+        std::fs::write(&path, "id,name,time_of_start\n".repeat(1000)).unwrap();
+        let error = open(&path).expect_err("refused");
+        assert_eq!((error.kind, error.code), (Kind::Fatal, "store_not_a_database"));
+        assert!(error.doing.contains("users.csv"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        for path in ["file/userdata.db", ""] {
+            let error = open(&folder.path().join(path)).expect_err("refused");
+            assert_eq!((error.kind, error.service), (Kind::Transient, Some(Service::Store)), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_file_survives_a_power_cut_and_has_large_pages() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = connection::open(&folder.path().join("x.db")).unwrap();
+        let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+        let log: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+        assert_eq!((log.as_str(), number("synchronous"), number("page_size")), ("wal", 2, 16_384));
+    }
+}

@@ -3,6 +3,7 @@
 use std::{
     panic,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -20,7 +21,7 @@ use crate::{
 struct Writer {
     connection: OwnedMutexGuard<Connection>,
     path: PathBuf,
-    _turn: Option<OwnedMutexGuard<()>>,
+    turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl Drop for Writer {
@@ -36,7 +37,12 @@ impl Drop for Writer {
 pub(super) struct Open {
     /// Away while a statement runs; if its caller is dropped meanwhile, the statement ends and is rolled back.
     writer: Option<Writer>,
+    stored_users: bool,
 }
+
+/// How long the file is left to others after users were stored: loads follow each other without end, and whoever
+/// polls for the lock, as other processes do, would never find it free.
+const PAUSE: Duration = Duration::from_millis(10);
 
 impl Open {
     pub(super) async fn begin(
@@ -44,7 +50,7 @@ impl Open {
         turn: Option<OwnedMutexGuard<()>>,
         path: PathBuf,
     ) -> Result<Self> {
-        let mut open = Self { writer: Some(Writer { connection, path, _turn: turn }) };
+        let mut open = Self { writer: Some(Writer { connection, path, turn }), stored_users: false };
         open.run(|connection, path| connection.execute_batch("begin immediate").in_file(path, "beginning to write"))
             .await?;
         Ok(open)
@@ -91,6 +97,7 @@ impl Session for Open {
 
     async fn store_users(&mut self, users: &UserBlock, existing: Existing) -> Result<Applied> {
         let users = users.clone();
+        self.stored_users = true;
         self.run(move |connection, path| {
             let applied = match existing {
                 Existing::Keep => keep(connection, &users),
@@ -102,7 +109,15 @@ impl Session for Open {
     }
 
     async fn commit(mut self: Box<Self>) -> Result<()> {
-        self.run(|connection, path| connection.execute_batch("commit").in_file(path, "committing")).await
+        self.run(|connection, path| connection.execute_batch("commit").in_file(path, "committing")).await?;
+        let turn = self.writer.take().and_then(|mut writer| writer.turn.take());
+        if self.stored_users {
+            tokio::spawn(async move {
+                tokio::time::sleep(PAUSE).await;
+                drop(turn);
+            });
+        }
+        Ok(())
     }
 }
 

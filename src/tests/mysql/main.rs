@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod connections;
+mod ledger;
 mod rows;
 mod schema;
 mod server;

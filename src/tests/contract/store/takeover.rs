@@ -80,31 +80,44 @@ pub async fn a_late_take_over_of_an_old_claim_is_refused(bench: &Bench) {
     load(&*bench.other, &third, block([("b", "b")]), false).await;
 }
 
+/// One worker loads without a pause, another one in another process has a file of its own. Both leases are shorter
+/// than the loads together: only heartbeats keep them.
 pub async fn heartbeats_go_on_beside_loads(bench: &Bench) {
-    let id = registered(&*bench.store).await;
-    // Shorter than all its loads together: only heartbeats keep it.
-    let claim = claim(&*bench.store, id, "one", Duration::from_secs(2)).await;
+    const LEASE: Duration = Duration::from_secs(2);
+    let claim = claim(&*bench.store, registered(&*bench.store).await, "one", LEASE).await;
+    let beside = claim_beside(bench, LEASE).await;
     split(&*bench.store, &claim, 1_000_000, &everything()).await;
-    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
-    let (store, beating) = (bench.store.clone(), claim.clone());
-    let heart = tokio::spawn(async move {
-        let mut beats = 0;
-        while stopped.try_recv().is_err() {
-            assert_eq!(store.heartbeat(&beating, None).await.unwrap(), Beat::Kept);
-            beats += 1;
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        beats
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let hearts = [(bench.store.clone(), claim.clone()), (bench.other.clone(), beside.clone())].map(|(store, claim)| {
+        let stopped = stopped.clone();
+        tokio::spawn(async move {
+            let mut beats = 0;
+            while !*stopped.borrow() {
+                assert_eq!(store.heartbeat(&claim, None).await.unwrap(), Beat::Kept);
+                beats += 1;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            beats
+        })
     });
     let started = tokio::time::Instant::now();
     let mut number = 0;
-    while started.elapsed() < 2 * claim.lease {
+    while started.elapsed() < 2 * LEASE {
         let ids: Vec<_> = (0..200).map(|step| format!("{:08}", number + step)).collect();
         load(&*bench.store, &claim, block(ids.iter().map(|id| (id.as_str(), "x"))), false).await;
-        assert_eq!(bench.other.claim(id, "two", LONG).await.unwrap(), ClaimOutcome::Taken);
+        for id in [claim.id, beside.id] {
+            assert_eq!(bench.other.claim(id, "third", LONG).await.unwrap(), ClaimOutcome::Taken);
+        }
         number += 200;
     }
-    stop.send(()).unwrap();
-    let beats = heart.await.unwrap();
-    assert!(beats >= 10, "{beats} heartbeats in {:?}", started.elapsed());
+    stop.send(true).unwrap();
+    for heart in hearts {
+        let beats = heart.await.unwrap();
+        assert!(beats >= 10, "{beats} heartbeats in {:?}", started.elapsed());
+    }
+}
+
+async fn claim_beside(bench: &Bench, lease: Duration) -> Claim {
+    let id = registered(&*bench.other).await;
+    claim(&*bench.other, id, "two", lease).await
 }
