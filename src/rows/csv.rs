@@ -118,7 +118,9 @@ impl<R: Read> CsvReader<R> {
                 self.take(taken);
             }
             (text, ends) = (text + wrote, ends + ended);
-            if self.offset - begun > self.max_record_bytes {
+            // The line end is no part of the record.
+            let ended_by = u64::from(result == ReadRecordResult::Record && !closing);
+            if self.offset - begun - ended_by > self.max_record_bytes {
                 let message = format!(
                     "this record is longer than {} bytes (max_record_bytes); does one of its quotes never close?",
                     self.max_record_bytes
@@ -258,6 +260,21 @@ mod tests {
         let long = format!("a\n\"{}", "x".repeat(3 << 20));
         let error = read_all(long.as_bytes(), 0, 1, 1 << 16).expect_err("broken");
         assert!(error.to_string().starts_with("line 2: this record is longer than 1048576"), "{error}");
+    }
+
+    #[test]
+    fn the_limit_is_of_the_record_without_its_line_end_at_every_block_size() {
+        for block in 1..20 {
+            for end in ["", "\n", "\r\n", "\r", "\nb", "\r\nb\n"] {
+                let fits = |text: &str| {
+                    let text = format!("{text}{end}");
+                    let mut reader = CsvReader::with_block_bytes(text.as_bytes(), b',', 0, 1, 8, block);
+                    reader.read().is_ok_and(|record| record.is_some())
+                };
+                assert!(fits("12345678") && fits("\"1\n3456\""), "{block} {end:?}");
+                assert!(!fits("123456789") && !fits("\"1\n34567\""), "{block} {end:?}");
+            }
+        }
     }
 
     #[test]

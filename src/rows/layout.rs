@@ -141,7 +141,7 @@ impl First {
     }
 
     fn columns_by_name(&self, wanted: &Columns) -> Result<[usize; 3], LayoutError> {
-        let own = if self.fields.iter().map(String::as_str).take(3).eq(REJECT_NAMES) { REJECT_NAMES.len() } else { 0 };
+        let own = reject_names(&self.fields);
         let keys: Vec<_> = self.fields.iter().map(|name| key(name)).collect();
         let mut columns = [0; 3];
         let fields = [("id", &wanted.id), ("name", &wanted.name), ("time_of_start", &wanted.time_of_start)];
@@ -226,6 +226,11 @@ impl First {
             if header { ((skipped + self.end.0, self.end.1), self.fields) } else { ((skipped, 1), Vec::new()) };
         Layout { delimiter, names, columns, fields, data_offset, data_line }
     }
+}
+
+/// How many names in front of a header are those of a rejects file that was sent again.
+pub(super) fn reject_names(names: &[String]) -> usize {
+    if names.iter().map(String::as_str).take(REJECT_NAMES.len()).eq(REJECT_NAMES) { REJECT_NAMES.len() } else { 0 }
 }
 
 /// Case, blanks, `-` and `_` do not matter.

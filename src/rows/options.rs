@@ -8,6 +8,8 @@ use chrono_tz::Tz;
 use encoding_rs::Encoding;
 use serde::{Deserialize, Serialize};
 
+use super::time::Format;
+
 /// Effective value of every `[rows]` key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -128,6 +130,11 @@ impl RowOptions {
             use chrono::format::{Item, StrftimeItems};
             if StrftimeItems::new(format).any(|item| item == Item::Error) {
                 return refuse(format!("\"{format}\" is not a strftime format"));
+            }
+            if !Format::new(format).tells_time() {
+                return refuse(format!(
+                    "format \"{format}\" does not tell day, month and year, or %I has no %p: no time could be read"
+                ));
             }
         }
         self.columns.check(self.header)

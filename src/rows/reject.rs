@@ -5,7 +5,11 @@ use std::{
     io::{self, Write},
 };
 
-use super::{Layout, RowOptions, csv::Record, layout::REJECT_NAMES};
+use super::{
+    Layout, RowOptions,
+    csv::Record,
+    layout::{REJECT_NAMES, reject_names},
+};
 use crate::upload::ReasonCount;
 
 /// Why a row was refused.
@@ -36,11 +40,14 @@ pub fn shown(value: &str) -> String {
 }
 
 /// Writes rejects as CSV in the upload's delimiter and encoding: `_line`, `_field`, `_reason`, then the row's own
-/// fields, byte for byte. Mended, the file may be sent back as it is: what is in front is ignored.
+/// fields, byte for byte. Mended, the file may be sent back as it is: what is in front is ignored, and replaced in
+/// the rejects of that file.
 pub struct RejectWriter<W> {
     out: W,
     delimiter: u8,
     header: Vec<Vec<u8>>,
+    /// Fields in front that an earlier round has put there.
+    earlier: usize,
 }
 
 impl<W: Write> RejectWriter<W> {
@@ -54,14 +61,14 @@ impl<W: Write> RejectWriter<W> {
         } else {
             layout.names.iter().map(|name| options.encoding.encode(name).0.into_owned()).collect()
         };
-        Self { out, delimiter: layout.delimiter, header }
+        Self { out, delimiter: layout.delimiter, header, earlier: reject_names(&layout.names) }
     }
 
     /// Writes the header; once, in front of everything.
     pub fn header(&mut self) -> io::Result<()> {
         let own = REJECT_NAMES.map(str::as_bytes);
         let names = std::mem::take(&mut self.header);
-        let row = self.row(own.into_iter().chain(names.iter().map(Vec::as_slice)));
+        let row = self.row(own.into_iter().chain(names.iter().map(Vec::as_slice).skip(self.earlier)));
         self.header = names;
         row
     }
@@ -69,7 +76,7 @@ impl<W: Write> RejectWriter<W> {
     pub fn write(&mut self, record: &Record<'_>, reason: &Reason) -> io::Result<()> {
         let line = record.line.to_string();
         let own = [line.as_bytes(), reason.field.as_bytes(), reason.message.as_bytes()];
-        self.row(own.into_iter().chain(record.iter()))
+        self.row(own.into_iter().chain(record.iter().skip(self.earlier)))
     }
 
     /// What was written to.
@@ -148,7 +155,7 @@ impl ReasonCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::csv::CsvReader;
+    use crate::rows::{Cleaner, csv::CsvReader};
 
     fn rejects(text: &[u8], options: &RowOptions) -> Vec<u8> {
         let layout = Layout::detect(text, true, options).expect("csv").expect("whole");
@@ -182,6 +189,48 @@ mod tests {
         let out = rejects(b"1;a;x;more\n", &options);
         let layout = Layout::detect(&out, true, &RowOptions::default()).expect("csv").expect("whole");
         assert_eq!(layout.columns, [3, 4, 5]);
+    }
+
+    /// Cleans a file; gives the ids of its good rows, and its rejects.
+    fn clean(text: &[u8], options: &RowOptions) -> (Vec<String>, Vec<u8>) {
+        let layout = Layout::detect(text, true, options).expect("csv").expect("whole");
+        let at = usize::try_from(layout.data_offset).expect("small");
+        let mut reader = CsvReader::new(&text[at..], layout.delimiter, layout.data_offset, layout.data_line, 1000);
+        let mut cleaner = Cleaner::new(&layout, options).expect("options");
+        let mut writer = RejectWriter::new(Vec::new(), &layout, options);
+        writer.header().expect("memory");
+        let mut good = Vec::new();
+        while let Some(record) = reader.read().expect("csv") {
+            match cleaner.clean(&record) {
+                Ok(user) => good.push(user.id.to_owned()),
+                Err(reason) => writer.write(&record, &reason).expect("memory"),
+            }
+        }
+        (good, writer.into_inner())
+    }
+
+    #[test]
+    fn rejects_that_were_mended_are_sent_again_as_they_are_as_often_as_it_takes() {
+        let mut options = RowOptions::default();
+        options.set("encoding", &["windows-1252"]).expect("an option");
+        options.set("columns", &["id=Gr\u{f6}\u{df}e,name=line"]).expect("an option");
+        let text =
+            b"Gr\xf6\xdfe;line;time_of_start;note\n1;a;2017-03-07;\n2;b;?;\"x;y\"\n;c\xe9;2017-03-07\n3;a;b;c;d\n4;x\n";
+        let (good, rejects) = clean(text, &options);
+        assert_eq!(good, ["1"]);
+        let mended = |from: &[u8], what: &str, by: &str| {
+            let from: String = from.iter().map(|byte| char::from(*byte)).collect();
+            assert!(from.contains(what), "{from}");
+            from.replace(what, by).chars().map(|sign| sign as u8).collect::<Vec<u8>>()
+        };
+        let (good, rejects) = clean(&mended(&rejects, "b;?;", "b;2017-03-07;"), &options);
+        assert_eq!(good, ["2"]);
+        let (good, rejects) = clean(&mended(&rejects, ";;c\u{e9}", ";0;c\u{e9}"), &options);
+        assert_eq!(good, ["0"]);
+        let (good, rejects) = clean(&mended(&rejects, "3;a;b;c;d", "3;a b c;2017-03-07"), &options);
+        assert_eq!(good, ["3"]);
+        let (good, rejects) = clean(&mended(&rejects, "4;x", "4;x;2017-03-07"), &options);
+        assert_eq!((good.as_slice(), rejects.split(|byte| *byte == b'\n').count()), (&["4".to_owned()][..], 2));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use chrono::{Datelike, NaiveDateTime, Timelike};
 use chrono_tz::Tz;
 
 use super::reject::shown;
-use format::Format;
+pub use format::Format;
 use moment::{Basis, Fault, Moment};
 
 /// The zone of times without an offset, and the formats that are tried before all other forms, in their order.

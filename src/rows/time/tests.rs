@@ -198,6 +198,58 @@ fn a_format_matches_the_whole_text_or_nothing() {
 }
 
 #[test]
+fn blanks_are_where_the_format_has_them_and_nowhere_else() {
+    let missing = ["07-03-2017:30:54", "07-03-1712:30:54", "07- 3-17 12:30:54", "07-03-17 12:30: 54"];
+    for text in missing {
+        assert!(read_with(&utc(), text).is_err(), "{text}");
+    }
+    reads(&utc(), "7-3-17  1:2:3", "2017-03-07T01:02:03.000Z", How::Format(0), Shift::None);
+    reads(
+        &times("UTC", &[" %c "]),
+        "Tue Mar  7 12:30:54 2017",
+        "2017-03-07T12:30:54.000Z",
+        How::Format(0),
+        Shift::None,
+    );
+}
+
+#[test]
+fn among_numbers_that_touch_each_has_all_of_its_digits_and_a_year_has_four() {
+    let touching = times("UTC", &["%d%m%y %H%M%S", "%Y%m%d%H%M", "%m/%d/%Y"]);
+    reads(&touching, "070317 123054", "2017-03-07T12:30:54.000Z", How::Format(0), Shift::None);
+    assert!(read_with(&touching, "07032017 1230").is_err());
+    assert!(read_with(&touching, "07031 123054").is_err());
+    refuses(&touching, "time_unreadable", &["20170307123"]);
+    refuses(&touching, "time_ambiguous", &["03/07/17"]);
+}
+
+#[test]
+fn fractions_in_a_format_are_never_cut_nor_taken_for_nanoseconds() {
+    for format in ["%d.%m.%Y %H:%M:%S%.f", "%d.%m.%Y %H:%M:%S.%f", "%d.%m.%Y %H:%M:%S,%f"] {
+        let formats = times("UTC", &[format]);
+        let point = if format.contains(',') { ',' } else { '.' };
+        for (fraction, stored) in [("123", "123"), ("1234", "123400"), ("123456789", "123456789")] {
+            let stored = format!("2017-03-07T12:30:54.{stored}Z");
+            reads(&formats, &format!("07.03.2017 12:30:54{point}{fraction}"), &stored, How::Format(0), Shift::None);
+        }
+        refuses(&formats, "time_unreadable", &[&format!("07.03.2017 12:30:54{point}1234567890")]);
+    }
+    reads(&times("UTC", &["%s%.f"]), "1488846654.5", "2017-03-07T00:30:54.500Z", How::Format(0), Shift::None);
+}
+
+#[test]
+fn a_format_that_could_never_tell_a_time_is_refused_as_an_option() {
+    let check = |format: &str| crate::rows::RowOptions { formats: vec![format.into()], ..Default::default() }.check();
+    for format in ["%H:%M", "%d/%m", "%m/%d/%Y %I:%M", "%y", "%Q"] {
+        assert!(check(format).is_err(), "{format}");
+    }
+    let good = [ORIGINAL, "%s", "%s%.3f", "%c", "%D", "%+", "%d.%m.%Y", "%Y%j", "%G-W%V-%u", "%d-%b-%y %l:%M %p %Z"];
+    for format in good.into_iter().chain(["%m/%d/%Y %I:%M:%S %p", "%Y-%m-%d %H:%M:%S.%f %z", "%A, %e %B %Y %H Uhr"]) {
+        assert_eq!(check(format), Ok(()), "{format}");
+    }
+}
+
+#[test]
 fn in_a_fold_the_earlier_instant_is_stored() {
     let stored = "2017-10-29T00:30:00.000Z";
     reads(&times("Europe/Berlin", &[]), "2017-10-29T02:30:00", stored, How::Zone, Shift::Fold);
