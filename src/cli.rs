@@ -292,12 +292,13 @@ mod tests {
 
     #[test]
     fn row_flags_change_what_they_name_and_nothing_else() {
-        let flags = row_flags("userdata import --zone Europe/Berlin --formats %Y --formats %d,%m --trim x.csv");
+        let flags =
+            row_flags("userdata import --zone Europe/Berlin --formats %Y/%m/%d --formats %d,%m,%Y --trim x.csv");
         let mut options = RowOptions { delimiter: Some(";".parse().unwrap()), ..RowOptions::default() };
         flags.apply(&mut options).unwrap();
         let expected = RowOptions {
             zone: chrono_tz::Europe::Berlin,
-            formats: vec!["%Y".into(), "%d,%m".into()],
+            formats: vec!["%Y/%m/%d".into(), "%d,%m,%Y".into()],
             trim: true,
             delimiter: Some(";".parse().unwrap()),
             ..RowOptions::default()

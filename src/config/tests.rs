@@ -88,7 +88,7 @@ fn variables_are_read_as_the_key_wants_them() {
             ("USERDATA_STORE__MYSQL__TABLE", "123"),
             ("USERDATA_WORKER__SLOTS", "5"),
             ("USERDATA_ROWS__HEADER", "false"),
-            ("USERDATA_ROWS__FORMATS", "%Y, %d.%m.%Y"),
+            ("USERDATA_ROWS__FORMATS", "%Y/%m/%d, %d.%m.%Y"),
             ("USERDATA_ROWS__COLUMNS__ID", "7"),
             ("USERDATA_ROWS__MAX_REJECTS", "1%"),
             ("USERDATA_SPOOL__KEEP", "2h"),
@@ -102,7 +102,7 @@ fn variables_are_read_as_the_key_wants_them() {
     assert_eq!(config.store.mysql.table, "123");
     assert_eq!(config.worker.slots, 5);
     assert!(!config.rows.header);
-    assert_eq!(config.rows.formats, ["%Y", "%d.%m.%Y"]);
+    assert_eq!(config.rows.formats, ["%Y/%m/%d", "%d.%m.%Y"]);
     assert_eq!(config.rows.columns.positions().unwrap(), [6, 1, 2]);
     assert_eq!(config.rows.max_rejects.to_string(), "1%");
     assert_eq!(config.spool.keep.as_secs(), 7200);

@@ -87,11 +87,11 @@ mod tests {
 
     #[test]
     fn query_form_and_json_give_the_same_options() {
-        let pairs = [("zone", "Europe/Berlin"), ("formats", "%Y"), ("formats", "%d.%m.%Y"), ("trim", "true")];
+        let pairs = [("zone", "Europe/Berlin"), ("formats", "%Y/%m/%d"), ("formats", "%d.%m.%Y"), ("trim", "true")];
         let pairs = pairs.into_iter().chain([("columns", "id=Kunde"), ("encoding", "")]);
         let query = Asked::of_query(pairs.map(|(name, value)| (name.into(), value.into())).collect());
         let json = serde_json::json!({
-            "zone": "Europe/Berlin", "formats": ["%Y", "%d.%m.%Y"], "trim": true, "columns": {"id": "Kunde"},
+            "zone": "Europe/Berlin", "formats": ["%Y/%m/%d", "%d.%m.%Y"], "trim": true, "columns": {"id": "Kunde"},
         });
         let options = query.over(&RowOptions::default()).unwrap();
         assert_eq!(options, Asked::of_json(&json).unwrap().over(&RowOptions::default()).unwrap());
