@@ -6,28 +6,34 @@ use tokio::runtime::Runtime;
 use tracing::Level;
 
 use crate::{
-    cli::{Cli, Command, Topic},
+    cli::{Cli, Command, Db, Topic},
     config::{Layers, Loaded},
     error::{Error, Kind, Result},
     logging,
+    pipeline::Pipeline,
+    shutdown,
     upload::{State, Upload},
 };
 
 pub mod account;
+pub mod again;
 pub mod cancel;
 pub mod config;
 pub mod db;
 pub mod follow;
 pub mod generate;
 pub mod health;
+pub mod import;
 pub mod output;
 pub mod progress;
 pub mod rejects;
 pub mod resolve;
 pub mod retry;
+pub mod serve;
 pub mod status;
 pub mod table;
 pub mod topic;
+pub mod worker;
 
 /// How a command ended: its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,8 +145,23 @@ async fn on_services(layers: Layers, command: Command) -> Result<Exit> {
     }
     let config = Arc::new(config);
     match command {
-        Command::Health => health::run(&config).await,
-        _ => Err(Error::fatal("not_wired", "this command is not part of this build yet")),
+        Command::Health => return health::run(&config).await,
+        Command::Serve(args) => return serve::run(config, args.worker).await,
+        Command::Worker => return worker::run(config).await,
+        _ => {}
+    }
+    let pipeline = Pipeline::open(config.clone()).await?;
+    let (store, archive) = (pipeline.store.as_ref(), pipeline.archive.as_ref());
+    match &command {
+        Command::Topic(Topic::Create(_)) => topic::create(&config, pipeline.queue.as_ref()).await,
+        Command::Db(Db::Init(args)) => db::init(store, args).await,
+        Command::Import(args) => import::run(pipeline, args).await,
+        Command::Status(args) => status::run(store, args, &shutdown::on_signals()?).await,
+        Command::Retry(args) => retry::run(store, args).await,
+        Command::Again(args) => again::run(pipeline, args).await,
+        Command::Cancel(args) => cancel::run(store, &args.upload).await,
+        Command::Rejects(args) => rejects::run(store, archive, args).await,
+        _ => unreachable!("the others need no service"),
     }
 }
 

@@ -12,9 +12,7 @@ pub mod faults;
 pub mod load;
 pub mod logging;
 pub mod meter;
-pub mod pipeline {
-    pub mod receive;
-}
+pub mod pipeline;
 pub mod queue;
 pub mod receipt;
 pub mod rows;

@@ -2,7 +2,6 @@
 //! below see only the traits.
 
 use std::{
-    path::PathBuf,
     sync::{Arc, OnceLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -21,11 +20,13 @@ use crate::{
 };
 
 pub mod again;
+pub mod import;
 pub mod intake;
 pub mod process;
 pub mod reach;
 pub mod receive;
 pub mod sweep;
+pub mod work;
 
 /// How large a load's transactions are.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +57,7 @@ impl Pipeline {
     /// Puts the backends of a configuration together. No service needs to be up for it.
     pub async fn open(config: Arc<Config>) -> Result<Arc<Self>> {
         let (store, transactions): (Arc<dyn Store>, _) = match config.store.kind {
-            StoreKind::Sqlite => (Arc::new(sqlite::open(&config.data.join("userdata.db")).await?), EMBEDDED),
+            StoreKind::Sqlite => (Arc::new(sqlite::open(&config.data.join("userdata.db"))?), EMBEDDED),
             StoreKind::Mysql => {
                 let mysql = &config.store.mysql;
                 let ranges = mysql.connections * 2;
@@ -79,7 +80,7 @@ impl Pipeline {
         if let Some(spool) = self.spool.get() {
             return Ok(spool.clone());
         }
-        let opened = Arc::new(Spool::open(&self.config.spool.path)?);
+        let opened = Arc::new(Spool::open(&self.config.spool)?);
         Ok(self.spool.get_or_init(|| opened).clone())
     }
 
@@ -105,11 +106,6 @@ impl Pipeline {
         if let Err(error) = self.submit(new).await {
             warn!(upload = %new.id, %error, "kept in the spool; will be announced as soon as that works");
         }
-    }
-
-    /// The folder for an upload's run files.
-    pub fn work(&self, id: crate::upload::UploadId) -> PathBuf {
-        self.config.worker.work.join(id.to_string())
     }
 }
 

@@ -10,9 +10,8 @@ use crate::{
     archive::Archive,
     config::Config,
     error::Result,
-    pipeline::receive::Receiver,
+    pipeline::{again::Again, receive::Receiver},
     queue::Queue,
-    rows::RowOptions,
     spool::Spool,
     store::Store,
     upload::{NewUpload, UploadId},
@@ -47,16 +46,6 @@ pub trait Intake: Send + Sync {
 
     /// Makes a new upload of the bytes of another, with other options, registered and announced.
     async fn again(&self, again: Again) -> Result<NewUpload>;
-}
-
-/// What is to be loaded again, and how.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Again {
-    pub id: UploadId,
-    pub options: RowOptions,
-    /// Although a newer upload in `replace` mode has overtaken it.
-    pub over_newer: bool,
-    pub sender: String,
 }
 
 /// Everything that requests need; cloned for each.

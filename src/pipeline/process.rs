@@ -13,13 +13,15 @@ use tracing::{debug, error, info, warn};
 use crate::{
     error::{Error, Kind, Result, Service},
     meter::Meter,
-    pipeline::{Pipeline, failure, intake, reach::Reach, sweep},
+    pipeline::{Pipeline, failure, intake, reach::Reach, sweep, work::WorkFolder, worker_name},
     rows::RULES,
     store::{ClaimOutcome, Release},
     upload::{Claim, State, Upload, UploadId},
 };
 
 use self::{job::Job, pauses::Pauses};
+
+pub use self::archive::base_name;
 
 mod account;
 mod archive;
@@ -63,6 +65,7 @@ pub enum Ended {
 pub struct Worker {
     pipeline: Arc<Pipeline>,
     reach: Reach,
+    work: WorkFolder,
     name: String,
     pauses: Pauses,
     wake: Notify,
@@ -71,15 +74,24 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn new(pipeline: Arc<Pipeline>, name: String) -> Result<Arc<Self>> {
+    /// `work`: where its run files go, a folder of its own.
+    pub fn new(pipeline: Arc<Pipeline>, work: WorkFolder) -> Result<Arc<Self>> {
         let reach = Reach::new(&pipeline.config.worker, pipeline.archive.clone())?;
-        let (pauses, wake) = (Pauses::default(), Notify::new());
-        Ok(Arc::new(Self { pipeline, reach, name, pauses, wake, trouble: Mutex::default() }))
+        let (name, pauses, wake) = (worker_name(), Pauses::default(), Notify::new());
+        Ok(Arc::new(Self { pipeline, reach, work, name, pauses, wake, trouble: Mutex::default() }))
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn reach(&self) -> &Reach {
+        &self.reach
     }
 
     /// Works until told to stop; every task has ended when it returns.
     pub async fn run(self: &Arc<Self>, stop: CancellationToken) -> Result<()> {
-        sweep::remove_left_behind(&self.pipeline).await?;
+        self.work.remove_left_behind(self.pipeline.store.as_ref()).await?;
         let mut tasks = JoinSet::new();
         let (worker, token) = (self.clone(), stop.clone());
         tasks.spawn(async move {
@@ -159,7 +171,8 @@ impl Worker {
             let lease = self.pipeline.config.worker.lease;
             match self.pipeline.store.claim(upload.id(), &self.name, lease).await? {
                 ClaimOutcome::Claimed(claim) => {
-                    let ended = self.work(upload.id(), claim, &Meter::default(), stop).await;
+                    let inherits = upload.owner.is_none().then_some(upload.fence).filter(|fence| *fence > 0);
+                    let ended = self.work(claim, inherits, &Meter::default(), stop).await;
                     return Ok(Step::Worked(upload.id(), ended));
                 }
                 ClaimOutcome::Failed => warn!(upload = %upload.id(), "failed: its attempts are used up"),
@@ -178,9 +191,17 @@ impl Worker {
     }
 
     /// Works on a claimed upload until it ends or has to wait, and tells the ledger which.
-    pub async fn work(&self, id: UploadId, claim: Claim, meter: &Meter, shutdown: &CancellationToken) -> Ended {
+    /// `inherits`: the fence of the claim before, where that was given back in good order.
+    pub async fn work(
+        &self,
+        claim: Claim,
+        inherits: Option<u64>,
+        meter: &Meter,
+        shutdown: &CancellationToken,
+    ) -> Ended {
+        let id = claim.id;
         info!(upload = %id, worker = claim.owner, fence = claim.fence.number, "claimed");
-        let job = Arc::new(Job::new(self.pipeline.clone(), claim, meter.clone()));
+        let job = Arc::new(Job::new(self.pipeline.clone(), claim, inherits, self.work.of(id), meter.clone()));
         let beats = tokio::spawn(job::keep_alive(job.clone(), shutdown.clone()));
         let result = self.stages(&job).await;
         let ended = self.settle(&job, result, shutdown).await;

@@ -40,7 +40,8 @@ impl Reach {
     /// Whether a path lies inside an allowed folder, links followed. A file that is not there is judged by its name,
     /// which must then hold no `..`.
     pub fn allows(&self, path: &Path) -> bool {
-        let plain = path.is_absolute() && path.components().all(|part| !matches!(part, std::path::Component::ParentDir));
+        let plain =
+            path.is_absolute() && path.components().all(|part| !matches!(part, std::path::Component::ParentDir));
         let real = path.canonicalize().ok().or_else(|| {
             // The file is missing: its folder decides, if that is there.
             let folder = path.parent()?.canonicalize().ok()?;
@@ -74,7 +75,10 @@ impl Reach {
             }
         }
         Err(refused.unwrap_or_else(|| {
-            Error::unavailable(Service::Source, format!("reading the bytes of upload {}: {}", upload.id(), missing(upload)))
+            Error::unavailable(
+                Service::Source,
+                format!("reading the bytes of upload {}: {}", upload.id(), missing(upload)),
+            )
         }))
     }
 

@@ -4,12 +4,11 @@
 use std::{collections::HashSet, time::Duration};
 
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::{
     archive::name,
-    error::{Error, Kind, Result},
-    load::CleanFile,
+    error::{Error, Result},
     pipeline::{Pipeline, now_ms, process::base_name, reach::Reach},
     receipt::Receipt,
     rows::RULES,
@@ -164,28 +163,6 @@ fn of_other_rules(upload: &Upload) -> Failure {
             upload.id()
         )),
     }
-}
-
-/// Removes the run files of uploads that ended, or that this worker's predecessor left for good.
-pub async fn remove_left_behind(pipeline: &Pipeline) -> Result<()> {
-    let work = &pipeline.config.worker.work;
-    let making = |error| Error::fatal("work_folder", format!("making the work folder {}", work.display())).because(error);
-    tokio::fs::create_dir_all(work).await.map_err(making)?;
-    let mut entries = tokio::fs::read_dir(work).await.map_err(making)?;
-    while let Some(entry) = entries.next_entry().await.map_err(making)? {
-        let Ok(id) = entry.file_name().to_string_lossy().parse::<UploadId>() else { continue };
-        match pipeline.store.upload(id).await {
-            Ok(Some(upload)) if upload.state.is_open() => {}
-            Ok(_) => {
-                debug!(upload = %id, "removing run files that were left behind");
-                CleanFile::remove(&entry.path());
-            }
-            // They are looked at again at the next start.
-            Err(error) if error.kind == Kind::Transient => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 /// Logs changes, not repetitions.

@@ -2,6 +2,7 @@
 //! from the claim to the very end, so that the lease outlives every stage.
 
 use std::{
+    path::PathBuf,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -33,6 +34,10 @@ pub enum Stop {
 pub struct Job {
     pub pipeline: Arc<Pipeline>,
     pub claim: Claim,
+    /// The fence of the claim before, where that was given back in good order: its transfer is gone on with.
+    pub inherits: Option<u64>,
+    /// The folder for its run files.
+    pub work: PathBuf,
     pub meter: Meter,
     /// Cancelled when the work should stop between two steps.
     pub stop: CancellationToken,
@@ -41,9 +46,9 @@ pub struct Job {
 }
 
 impl Job {
-    pub fn new(pipeline: Arc<Pipeline>, claim: Claim, meter: Meter) -> Self {
+    pub fn new(pipeline: Arc<Pipeline>, claim: Claim, inherits: Option<u64>, work: PathBuf, meter: Meter) -> Self {
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
-        Self { pipeline, claim, meter, stop, why: OnceLock::new(), ended }
+        Self { pipeline, claim, inherits, work, meter, stop, why: OnceLock::new(), ended }
     }
 
     pub fn stopped_by(&self) -> Option<Stop> {
@@ -77,7 +82,9 @@ impl Job {
     pub async fn upload(&self) -> Result<Upload> {
         let id = self.claim.id;
         let row = self.pipeline.store.upload(id).await?;
-        row.ok_or_else(|| Error::fatal("upload_vanished", format!("the ledger has no row for upload {id}, which is claimed")))
+        row.ok_or_else(|| {
+            Error::fatal("upload_vanished", format!("the ledger has no row for upload {id}, which is claimed"))
+        })
     }
 
     /// How long the upload has been waiting for this service already.

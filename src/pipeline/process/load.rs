@@ -28,7 +28,7 @@ pub async fn load(job: &Job, upload: &Upload, source: Arc<dyn Source>) -> Result
     let file = CleanFile::prepare(load::Job {
         source,
         options: upload.new.options.clone(),
-        work: pipeline.work(job.claim.id),
+        work: job.work.clone(),
         memory_bytes: pipeline.config.worker.memory_bytes / pipeline.config.worker.slots.max(1) as u64,
         expanded_max_bytes: pipeline.config.server.max_upload_bytes,
         expected_sha256: upload.new.sha256.clone(),
@@ -74,7 +74,9 @@ fn may_be_stored(upload: &Upload, cleaned: &Cleaned) -> Result<()> {
     }
     if !upload.new.options.max_rejects.allows(rejected, read) {
         let limit = upload.new.options.max_rejects;
-        let text = format!("{rejected} of {read} rows are rejects, more than max_rejects ({limit}) allows; nothing was stored");
+        let text = format!(
+            "{rejected} of {read} rows are rejects, more than max_rejects ({limit}) allows; nothing was stored"
+        );
         return Err(Error::rejected("too_many_rejects", text).next(see));
     }
     Ok(())
@@ -178,5 +180,5 @@ async fn finish(job: &Job, upload: &Upload, cleaned: &Cleaned, stored: &Stored) 
 
 /// Run files are of no use to anybody once the upload has ended.
 pub fn remove_work(job: &Job) {
-    CleanFile::remove(&job.pipeline.work(job.claim.id));
+    CleanFile::remove(&job.work);
 }

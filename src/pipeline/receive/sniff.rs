@@ -58,7 +58,8 @@ impl<'a> Sniffer<'a> {
         self.look(true).map(|_| ())
     }
 
-    fn most(&self) -> u64 {
+    /// Within so many bytes the first record must end.
+    pub fn most(&self) -> u64 {
         self.options.max_record_bytes + LEAD_BYTES
     }
 

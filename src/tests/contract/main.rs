@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod archive;
+mod queue;
 mod store;
 
 /// What `compose/services env` says of a service.

@@ -155,14 +155,14 @@ fn upload() -> NewUpload {
     }
 }
 
-async fn embedded_store(folder: &tempfile::TempDir) -> Arc<dyn Store> {
-    Arc::new(sqlite::open(&folder.path().join("userdata.db")).await.expect("an embedded store"))
+fn embedded_store(folder: &tempfile::TempDir) -> Arc<dyn Store> {
+    Arc::new(sqlite::open(&folder.path().join("userdata.db")).expect("an embedded store"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_local_queue_keeps_its_promises() {
     let folder = tempfile::tempdir().expect("a folder");
-    let store = embedded_store(&folder).await;
+    let store = embedded_store(&folder);
     let behind = store.clone();
     exercise(&move || Arc::new(Local::new(behind.clone())), store).await;
 }
@@ -170,8 +170,8 @@ async fn the_local_queue_keeps_its_promises() {
 #[tokio::test(flavor = "multi_thread")]
 async fn kafka_keeps_its_promises() {
     let folder = tempfile::tempdir().expect("a folder");
-    let store = embedded_store(&folder).await;
-    let brokers = std::env::var("USERDATA_TEST_KAFKA").expect("USERDATA_TEST_KAFKA: see compose/services");
+    let store = embedded_store(&folder);
+    let brokers = crate::service("USERDATA_TEST_KAFKA");
     let topic = format!("contract-{}", UploadId::new());
     let config = config::Kafka {
         brokers,

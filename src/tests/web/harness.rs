@@ -12,13 +12,14 @@ use userdata::{
     archive::directory::Directory,
     config::*,
     error::Result,
-    pipeline::receive::Receiver,
+    pipeline::again::Again,
+    pipeline::{again::Again, receive::Receiver},
     queue::local::Local,
     rows::RowOptions,
     spool::Spool as SpoolFolder,
     store::{mysql, sqlite},
     upload::{NewUpload, UploadId},
-    web::{self, Again, Context, Intake},
+    web::{self, Context, Intake},
 };
 
 pub const USERS: &str = "id,name,time_of_start\n1,Ada,2017-03-07T00:30:54Z\n2,Bob,2017-03-08T00:30:54Z\n";

@@ -1,0 +1,103 @@
+//! `import`: the same pipeline for files at hand; waits for the end and says what became of each.
+
+use std::{path::Path, sync::Arc};
+
+use tokio_util::{io::ReaderStream, sync::CancellationToken};
+
+use super::{
+    Exit, account, follow, output,
+    progress::{Line, View},
+};
+use crate::{
+    cli::Import,
+    error::{Error, Kind, Result},
+    meter::Meter,
+    pipeline::{Pipeline, process::Worker, receive::Offer, work::WorkFolder},
+    shutdown,
+    upload::{NewUpload, Upload},
+};
+
+pub async fn run(pipeline: Arc<Pipeline>, args: &Import) -> Result<Exit> {
+    if args.name.is_some() && args.files.len() > 1 {
+        return Err(Error::fatal("usage", "--name is for one file, several are given").next("import them one by one"));
+    }
+    let stop = shutdown::on_signals()?;
+    let worker = Worker::new(pipeline.clone(), WorkFolder::temporary(&pipeline.config.worker.work)?)?;
+    let mut worst = Exit::Done;
+    for file in &args.files {
+        let exit = match import(&pipeline, &worker, file, args, &stop).await {
+            Ok(upload) => {
+                tell(&upload, args.files.len() > 1)?;
+                Exit::of_upload(&upload)
+            }
+            Err(error) => {
+                output::error(&error);
+                Exit::of_error(&error)
+            }
+        };
+        worst = worst.worst(exit);
+        if stop.is_cancelled() {
+            break;
+        }
+    }
+    pipeline.queue.close().await;
+    Ok(worst)
+}
+
+async fn import(
+    pipeline: &Pipeline,
+    worker: &Worker,
+    file: &Path,
+    args: &Import,
+    stop: &CancellationToken,
+) -> Result<Upload> {
+    let new = take(pipeline, worker, file, args, stop).await?;
+    let mut line = Line::new(&new.filename, args.quiet);
+    if args.announce {
+        let submitted = pipeline.submit(&new).await;
+        submitted.inspect_err(|_| follow::how_to_go_on(new.id))?;
+        return follow::until_end(pipeline.store.as_ref(), new.id, stop, |_| Ok(()), &mut line).await;
+    }
+    let meter = Meter::default();
+    let view = || View { state: "waiting".into(), progress: meter.progress() };
+    follow::work(&mut line, view, pipeline.import(worker, &new, &meter, stop)).await
+}
+
+async fn take(
+    pipeline: &Pipeline,
+    worker: &Worker,
+    file: &Path,
+    args: &Import,
+    stop: &CancellationToken,
+) -> Result<NewUpload> {
+    let mut options = pipeline.config.rows.clone();
+    args.rows.apply(&mut options)?;
+    let piped = file == Path::new("-");
+    let own_name = if piped { "stdin.csv".into() } else { file.file_name().unwrap_or_default().to_string_lossy() };
+    let offer = Offer {
+        filename: args.name.clone().unwrap_or_else(|| own_name.into_owned()),
+        media_type: "text/csv".into(),
+        sender: "local".into(),
+        size: None,
+        options,
+    };
+    let taken = async {
+        if piped {
+            pipeline.take_stream(ReaderStream::with_capacity(tokio::io::stdin(), 1 << 20), offer).await
+        } else {
+            pipeline.take_file(worker, file, offer).await
+        }
+    };
+    let stopped = || Error::new(Kind::Stopped, "stopped", format!("stopped while reading {}", file.display()));
+    stop.run_until_cancelled(taken).await.ok_or_else(stopped)?
+}
+
+fn tell(upload: &Upload, named: bool) -> Result<()> {
+    let sentence = account::sentence(upload);
+    let name = output::printable(&upload.new.filename);
+    output::line(if named { format!("{name}: {sentence}") } else { sentence })?;
+    for detail in account::details(upload) {
+        output::message(detail);
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! Files at hand go through the same door: one below an allowed folder is registered where it is, anything else goes
+//! into the spool first. The work is done by this process, claimed from the beginning.
+
+use std::{path::Path, time::Duration};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use tokio_util::{io::ReaderStream, sync::CancellationToken};
+
+use crate::{
+    error::{Error, Result},
+    meter::Meter,
+    pipeline::{
+        Pipeline, host_name, now_ms,
+        process::{Ended, Worker},
+        receive::{Offer, Receiver, Sniffer},
+    },
+    source::{self, FileSource},
+    store::ClaimOutcome,
+    upload::{NewUpload, Place, Upload, UploadId},
+};
+
+/// How often an upload that someone else has is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+impl Pipeline {
+    /// Takes a file: where it is, if workers may read there, else into the spool. `Rejected` when it is no CSV or a
+    /// column cannot be found, `Fatal` with code `usage` when it is no file at all. Changes nothing on an error.
+    pub async fn take_file(&self, worker: &Worker, path: &Path, offer: Offer) -> Result<NewUpload> {
+        let unreadable = |error| Error::fatal("usage", format!("reading {}", path.display())).because(error);
+        let metadata = tokio::fs::metadata(path).await.map_err(unreadable)?;
+        if metadata.is_dir() {
+            return Err(Error::fatal("usage", format!("{} is a folder", path.display())).next("name the files in it"));
+        }
+        if !metadata.is_file() {
+            let text = format!("{} is not a regular file", path.display());
+            return Err(Error::fatal("usage", text).next(format!("read it as: userdata import - < {}", path.display())));
+        }
+        if !worker.reach().allows(path) {
+            let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+            let offer = Offer { size: Some(metadata.len()), ..offer };
+            return self.take_stream(ReaderStream::with_capacity(file, 1 << 20), offer).await;
+        }
+        let path = path.canonicalize().map_err(unreadable)?;
+        let file = FileSource(path.clone());
+        let mut sniffer = Sniffer::new(&offer.options);
+        let head = source::head(&file, usize::try_from(sniffer.most()).unwrap_or(usize::MAX)).await?;
+        let complete = head.len() as u64 == metadata.len();
+        if !sniffer.add(&head)? && complete {
+            sniffer.end()?;
+        }
+        let now = now_ms();
+        Ok(NewUpload {
+            format: NewUpload::FORMAT,
+            id: UploadId::new(),
+            filename: offer.filename,
+            media_type: offer.media_type,
+            size: metadata.len(),
+            sha256: None,
+            sender: offer.sender,
+            started_ms: now,
+            received_ms: now,
+            place: Place { path: Some(path), host: Some(host_name()), ..Place::default() },
+            options: offer.options,
+            again_of: None,
+        })
+    }
+
+    /// Takes what comes as a stream (standard input) into the spool.
+    pub async fn take_stream<S>(&self, stream: S, offer: Offer) -> Result<NewUpload>
+    where
+        S: Stream<Item = std::io::Result<Bytes>> + Unpin,
+    {
+        let receiver = Receiver { idle: None, ..Receiver::new(self.spool()?, self.config.clone()) };
+        receiver.receive(offer, stream).await
+    }
+
+    /// Registers an upload already claimed, and works on it until it has ended or this process should stop.
+    pub async fn import(
+        &self,
+        worker: &Worker,
+        new: &NewUpload,
+        meter: &Meter,
+        stop: &CancellationToken,
+    ) -> Result<Upload> {
+        let lease = self.config.worker.lease;
+        let registered = self.store.register_claimed(new, worker.name(), lease).await;
+        if registered.is_err() && new.place.spool.is_some() {
+            // Nobody knows of it, and who typed the command is told to try again.
+            self.spool()?.remove(new.id)?;
+        }
+        if let Some(claim) = registered? {
+            worker.work(claim, None, meter, stop).await;
+        }
+        loop {
+            let row = self.store.upload(new.id).await?;
+            let upload = row.ok_or_else(|| Error::fatal("upload_vanished", format!("upload {} is gone", new.id)))?;
+            if !upload.state.is_open() {
+                return Ok(upload);
+            }
+            if stop.is_cancelled() {
+                return Err(Error::stopped(format!("upload {} was handed back; what was done is kept", new.id))
+                    .next(format!("workers go on with it; follow it: userdata status {} --watch", new.id)));
+            }
+            let inherits = upload.owner.is_none().then_some(upload.fence).filter(|fence| *fence > 0);
+            match self.store.claim(new.id, worker.name(), lease).await? {
+                ClaimOutcome::Claimed(claim) => {
+                    if let Ended::Waiting(_) | Ended::HandedBack = worker.work(claim, inherits, meter, stop).await {
+                        let _ = stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await;
+                    }
+                }
+                ClaimOutcome::Taken => {
+                    let _ = stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await;
+                }
+                ClaimOutcome::Failed => {}
+            }
+        }
+    }
+}

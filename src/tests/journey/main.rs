@@ -1,0 +1,10 @@
+//! Whole journeys of a file with the built executable, on embedded services and on the real ones. Addresses of services
+//! come from the environment (`compose/services env`); without them the tests that need one fail.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod embedded;
+mod generator;
+mod process;
+mod services;
+mod world;
