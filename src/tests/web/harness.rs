@@ -12,7 +12,6 @@ use userdata::{
     archive::directory::Directory,
     config::*,
     error::Result,
-    pipeline::again::Again,
     pipeline::{again::Again, receive::Receiver},
     queue::local::Local,
     rows::RowOptions,
