@@ -97,7 +97,8 @@ impl IntoResponse for Problem {
         if self.status.is_server_error() {
             error!(upload, status = self.status.as_u16(), code = self.code, "{}", self.detail);
         } else {
-            info!(upload, status = self.status.as_u16(), code = self.code, "{}", self.detail);
+            // Without the detail: it may hold what stands in the file.
+            info!(upload, status = self.status.as_u16(), code = self.code, "refused");
         }
         let mut response = (self.status, Json(self.body())).into_response();
         let headers = response.headers_mut();

@@ -194,3 +194,12 @@ async fn a_preview_tells_what_an_upload_would_meet() {
     let (status, problem) = server.post("/preview?complete=true", "a,b\n1,2\n").await;
     assert_eq!((status, &problem["code"]), (422, &"column_not_found".into()));
 }
+
+#[tokio::test]
+async fn the_template_of_the_page_is_taken_without_any_option() {
+    let server = Server::start().await;
+    let template = server.client.get(server.url("/example.csv")).send().await.unwrap();
+    assert!(template.headers()["content-disposition"].to_str().unwrap().contains(".csv"));
+    let (status, view) = server.put("/uploads/example.csv", template.bytes().await.unwrap()).await;
+    assert_eq!(status, 201, "{view}");
+}
