@@ -1,13 +1,23 @@
 //! What became of an upload, in sentences: the result, what a person should look at, and what they can do about it.
 
-use super::output::{grouped, printable};
+use super::output::{self, counted, grouped, printable};
 use crate::{
-    rows::Existing,
+    error::Result,
     upload::{State, Upload},
 };
 
 /// At most this many reasons are listed; the rest is in the rejects file.
 const REASONS: usize = 10;
+
+/// Tells the result on standard output, and the rest beside it. `name` where there are several.
+pub fn tell(upload: &Upload, name: Option<&str>) -> Result<()> {
+    let sentence = sentence(upload);
+    output::line(name.map_or_else(|| sentence.clone(), |name| format!("{}: {sentence}", printable(name))))?;
+    for detail in details(upload) {
+        output::message(detail);
+    }
+    Ok(())
+}
 
 /// The result in one sentence.
 pub fn sentence(upload: &Upload) -> String {
@@ -20,9 +30,9 @@ pub fn sentence(upload: &Upload) -> String {
                 replaced => format!("{} replaced, ", grouped(replaced)),
             };
             format!(
-                "Finished. {} new, {replaced}{} duplicates, {} rejected.",
+                "Finished. {} new, {replaced}{}, {} rejected.",
                 grouped(counts.inserted),
-                grouped(counts.duplicates),
+                counted(counts.duplicates, "duplicate", "duplicates"),
                 grouped(counts.rejected)
             )
         }
@@ -31,7 +41,8 @@ pub fn sentence(upload: &Upload) -> String {
             format!("Failed: {}", printable(why))
         }
         State::Cancelled => {
-            format!("Cancelled. {} rows were stored before.", grouped(counts.inserted + counts.replaced))
+            let stored = counts.inserted + counts.replaced;
+            format!("Cancelled. {} stored before.", counted(stored, "row was", "rows were"))
         }
         open => format!("Not finished: it is {open}."),
     }
@@ -41,9 +52,12 @@ pub fn sentence(upload: &Upload) -> String {
 pub fn details(upload: &Upload) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(reasons(upload));
-    lines.extend(remarks(upload));
-    if let Some(receipt) = &upload.receipt {
-        lines.extend(receipt.remarks.iter().map(|remark| printable(remark)));
+    match &upload.receipt {
+        Some(receipt) => {
+            lines.extend(receipt.remarks.iter().map(|remark| printable(remark)));
+            lines.extend(other_zone(upload));
+        }
+        None => lines.extend(other_encoding(upload)),
     }
     if upload.state == State::Failed
         && let Some(next) = upload.failure.as_ref().and_then(|failure| failure.next.as_deref())
@@ -73,46 +87,24 @@ fn reasons(upload: &Upload) -> Vec<String> {
     lines
 }
 
-/// What is right as far as the rules go, and may still not be what was meant.
-fn remarks(upload: &Upload) -> Vec<String> {
-    let (id, options) = (upload.id(), &upload.new.options);
-    let mut lines = Vec::new();
-    let Some(cleaned) = &upload.cleaned else { return lines };
-    if cleaned.undecodable > 0 {
-        let encoding = options.encoding.name();
-        let count = grouped(cleaned.undecodable);
-        lines.push(match &cleaned.looks_like {
-            Some(label) => format!(
-                "{count} rows are not {encoding}; they look like {label}: userdata again {id} --encoding {label}"
-            ),
-            None => format!("{count} rows are not {encoding}; name the encoding: userdata again {id} --encoding …"),
-        });
-    }
-    let already = upload.counts.already_present;
-    if upload.state == State::Done && options.existing == Existing::Keep && already > 0 {
-        lines.push(format!(
-            "{} rows were in the table already and stay as they are; to replace them: userdata again {id} --existing \
-             replace",
-            grouped(already)
-        ));
-    }
-    if upload.counts.conflicting > 0 {
-        let wins = if options.existing == Existing::Keep { "first" } else { "last" };
-        let count = grouped(upload.counts.conflicting);
-        lines.push(format!("{count} ids come with different names or times in this file; the {wins} line counts"));
-    }
+/// Where times were read in an assumed zone: how to read them in another.
+fn other_zone(upload: &Upload) -> Option<String> {
+    let times = &upload.cleaned.as_ref()?.times;
     // Formats without an offset are read in the zone as well.
-    let formats = cleaned.times.formats.iter().filter(|(format, _)| !has_offset(format)).map(|(_, count)| count);
-    let assumed = cleaned.times.zone + formats.sum::<u64>();
-    if assumed > 0 {
-        let zone = options.zone.name();
-        lines.push(format!(
-            "{} times have no offset and were read in {zone}; if that is not their zone: userdata again {id} \
-             --existing replace --zone …",
-            grouped(assumed)
-        ));
-    }
-    lines
+    let assumed = times.zone > 0 || times.formats.iter().any(|(format, count)| *count > 0 && !has_offset(format));
+    let (id, zone) = (upload.id(), upload.new.options.zone.name());
+    assumed.then(|| format!("if {zone} is not the zone of its times: userdata again {id} --existing replace --zone …"))
+}
+
+/// Of a file that was not loaded, what its bytes look like; a receipt says so by itself.
+fn other_encoding(upload: &Upload) -> Option<String> {
+    let cleaned = upload.cleaned.as_ref().filter(|cleaned| cleaned.undecodable > 0)?;
+    let (id, encoding) = (upload.id(), upload.new.options.encoding.name());
+    let count = counted(cleaned.undecodable, "row is", "rows are");
+    Some(match &cleaned.looks_like {
+        Some(label) => format!("{count} not {encoding}, it looks like {label}: userdata again {id} --encoding {label}"),
+        None => format!("{count} not {encoding}; name the encoding: userdata again {id} --encoding …"),
+    })
 }
 
 /// Whether a strftime format reads an offset or an instant.
@@ -162,17 +154,26 @@ mod tests {
     }
 
     #[test]
-    fn rows_left_as_they_were_and_assumed_zones_are_told_with_a_way_out() {
-        let mut upload = done();
-        upload.counts.already_present = 8_000;
-        let formats = [("%d-%m-%y".to_string(), 5), ("%d %z".to_string(), 9)].into();
-        upload.cleaned =
-            Some(Cleaned { times: TimeCounts { zone: 3, formats, ..TimeCounts::default() }, ..Cleaned::default() });
-        let text = details(&upload).join("\n");
-        assert!(
-            text.contains("8,000 rows were in the table already and stay as they are; to replace them: userdata again")
-        );
-        assert!(text.contains("8 times have no offset and were read in UTC"), "{text}");
+    fn times_read_in_an_assumed_zone_are_told_with_a_way_out() {
+        let read = |zone, format: &str| {
+            let mut upload = done();
+            let times = TimeCounts { zone, formats: [(format.to_string(), 5)].into(), ..TimeCounts::default() };
+            upload.cleaned = Some(Cleaned { times, ..Cleaned::default() });
+            other_zone(&upload)
+        };
+        let said = read(0, "%d-%m-%y").unwrap();
+        assert!(said.starts_with("if UTC is not the zone of its times: userdata again"), "{said}");
+        assert!(read(3, "%d %z").is_some());
+        assert_eq!(read(0, "%d %z"), None);
+    }
+
+    #[test]
+    fn a_file_refused_for_its_encoding_says_what_it_looks_like() {
+        let mut upload = upload("users.csv", State::Failed);
+        let looks_like = Some("windows-1252".into());
+        upload.cleaned = Some(Cleaned { undecodable: 1_201, looks_like, ..Cleaned::default() });
+        let said = details(&upload).join("\n");
+        assert!(said.starts_with("1,201 rows are not UTF-8, it looks like windows-1252: userdata again"), "{said}");
     }
 
     #[test]

@@ -23,7 +23,8 @@ pub async fn run(store: &dyn Store, upload: &str) -> Result<Exit> {
             Ok(Exit::Done)
         }
         CancelOutcome::Ended(state) => {
-            Err(Error::rejected("ended", format!("upload {id} ended before: it is {state}")))
+            Err(Error::rejected("ended", format!("upload {id} ended before: it is {state}"))
+                .next(format!("see what became of it: userdata status {id}")))
         }
     }
 }

@@ -27,7 +27,7 @@ pub async fn run(pipeline: Arc<Pipeline>, args: &Import) -> Result<Exit> {
     for file in &args.files {
         let exit = match import(&pipeline, &worker, file, args, &stop).await {
             Ok(upload) => {
-                tell(&upload, args.files.len() > 1)?;
+                account::tell(&upload, (args.files.len() > 1).then_some(&*upload.new.filename))?;
                 Exit::of_upload(&upload)
             }
             Err(error) => {
@@ -90,14 +90,4 @@ async fn take(
     };
     let stopped = || Error::new(Kind::Stopped, "stopped", format!("stopped while reading {}", file.display()));
     stop.run_until_cancelled(taken).await.ok_or_else(stopped)?
-}
-
-fn tell(upload: &Upload, named: bool) -> Result<()> {
-    let sentence = account::sentence(upload);
-    let name = output::printable(&upload.new.filename);
-    output::line(if named { format!("{name}: {sentence}") } else { sentence })?;
-    for detail in account::details(upload) {
-        output::message(detail);
-    }
-    Ok(())
 }

@@ -57,6 +57,11 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// `1 row`, `8,004 rows`
+pub fn counted(number: u64, one: &str, several: &str) -> String {
+    format!("{} {}", grouped(number), if number == 1 { one } else { several })
+}
+
 /// `1.1 GB`, in units of 1000 as disks and transfers are counted.
 pub fn bytes(number: u64) -> String {
     bytesize::ByteSize(number).display().si().to_string()

@@ -4,48 +4,72 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Exit, account, follow, output,
-    output::{bytes, grouped, printable, span, time},
+    output::{bytes, counted, grouped, printable, span, time},
     progress::Line,
     resolve, table,
 };
 use crate::{
     cli::Status,
-    error::Result,
+    error::{Error, Result},
+    rows::RowOptions,
     store::{Filter, Store},
-    upload::{Event, Upload},
+    upload::{Event, Upload, UploadId},
+    web::status::UploadView,
 };
 
 pub async fn run(store: &dyn Store, args: &Status, stop: &CancellationToken) -> Result<Exit> {
-    match &args.upload {
-        None => list(store).await,
-        Some(_) if args.watch => {
-            let id = resolve::id(store, args.upload.as_deref().unwrap_or_default()).await?;
-            let first = resolve::by_id(store, id).await?;
-            let mut line = Line::new(&first.new.filename, args.json);
-            let upload = follow::until_end(store, id, stop, |_| Ok(()), &mut line).await?;
-            output::line(account::sentence(&upload))?;
-            for line in account::details(&upload) {
-                output::line(line)?;
-            }
-            Ok(Exit::of_upload(&upload))
-        }
-        Some(text) => {
-            let upload = resolve::upload(store, text).await?;
-            let events = store.events(upload.id()).await?;
-            output::data(everything(&upload, &events))?;
-            Ok(Exit::Done)
-        }
+    let Some(text) = &args.upload else { return list(store, args.json).await };
+    let id = resolve::id(store, text).await?;
+    if args.watch {
+        return watch(store, id, args.json, stop).await;
     }
+    let upload = resolve::by_id(store, id).await?;
+    if args.json {
+        output::line(format_args!("{:#}", json(&upload)?))?;
+    } else {
+        output::data(everything(&upload, &store.events(id).await?))?;
+    }
+    Ok(Exit::Done)
 }
 
-async fn list(store: &dyn Store) -> Result<Exit> {
+/// As `GET /uploads/{id}` shows it.
+fn json(upload: &Upload) -> Result<serde_json::Value> {
+    let value = serde_json::to_value(UploadView::new(upload));
+    value.map_err(|error| Error::fatal("json", "writing JSON").because(error))
+}
+
+async fn list(store: &dyn Store, as_json: bool) -> Result<Exit> {
     let uploads = store.uploads(&Filter::default()).await?;
-    if uploads.is_empty() {
+    if as_json {
+        let views = uploads.iter().map(json).collect::<Result<Vec<_>>>()?;
+        output::line(format_args!("{:#}", serde_json::json!({ "uploads": views })))?;
+    } else if uploads.is_empty() {
         output::message("no uploads yet; load a file with: userdata import FILE");
     } else {
         output::data(table::uploads(&uploads))?;
     }
     Ok(Exit::Done)
+}
+
+async fn watch(store: &dyn Store, id: UploadId, as_json: bool, stop: &CancellationToken) -> Result<Exit> {
+    let first = resolve::by_id(store, id).await?;
+    let mut line = Line::new(&first.new.filename, as_json);
+    let mut before = None;
+    let each_change = |upload: &Upload| {
+        if as_json {
+            let now = json(upload)?;
+            if before.as_ref() != Some(&now) {
+                output::line(&now)?;
+                before = Some(now);
+            }
+        }
+        Ok(())
+    };
+    let upload = follow::until_end(store, id, stop, each_change, &mut line).await?;
+    if !as_json {
+        account::tell(&upload, None)?;
+    }
+    Ok(Exit::of_upload(&upload))
 }
 
 /// All that the ledger knows of an upload.
@@ -105,7 +129,7 @@ fn state(upload: &Upload) -> String {
         text += &format!(", worked on by {}", printable(owner));
     }
     if upload.attempts > 0 {
-        text += &format!(", {} attempts failed", upload.attempts);
+        text += &format!(", {} failed", counted(upload.attempts.into(), "attempt", "attempts"));
     }
     if upload.cancel_asked && upload.state.is_open() {
         text += ", to be cancelled";
@@ -116,24 +140,26 @@ fn state(upload: &Upload) -> String {
 fn rows(upload: &Upload, read: u64) -> String {
     let counts = &upload.counts;
     format!(
-        "{} read, {} new, {} replaced, {} duplicates ({} in the file, {} in the table), {} rejected",
+        "{} read, {} new, {} replaced, {} ({} in the file, {} in the table), {} rejected",
         grouped(read),
         grouped(counts.inserted),
         grouped(counts.replaced),
-        grouped(counts.duplicates),
+        counted(counts.duplicates, "duplicate", "duplicates"),
         grouped(counts.repeated_in_file),
         grouped(counts.already_present),
         grouped(counts.rejected)
     )
 }
 
+/// The row options that are not the built-in ones.
 fn options(upload: &Upload) -> String {
+    let usual = serde_json::to_value(RowOptions::default()).unwrap_or_default();
     let Ok(serde_json::Value::Object(options)) = serde_json::to_value(&upload.new.options) else {
         return String::new();
     };
-    let shown = options.iter().filter(|(_, value)| !value.is_null());
-    let text = shown.map(|(name, value)| format!("{name} = {}", crate::config::show::toml(value))).collect::<Vec<_>>();
-    printable(&text.join(", "))
+    let changed = options.iter().filter(|(name, value)| usual.get(*name) != Some(*value));
+    let shown: Vec<_> = changed.map(|(name, value)| format!("{name} = {}", crate::config::show::toml(value))).collect();
+    if shown.is_empty() { "the built-in ones".into() } else { printable(&shown.join(", ")) }
 }
 
 fn event(event: &Event) -> String {

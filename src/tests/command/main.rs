@@ -5,3 +5,4 @@
 mod configuration;
 mod generated;
 mod run;
+mod uploads;

@@ -1,0 +1,134 @@
+//! What is done with uploads from the command line, on the embedded backends.
+
+use std::{io::Write, process::Stdio};
+
+use crate::run::Place;
+
+/// Imports the example in a new place; gives the place and the upload's id.
+fn with_example() -> (Place, String) {
+    let place = Place::new();
+    let example = place.run("example").code(0).out();
+    place.file("example.csv", &example).run("import example.csv -q").code(3);
+    let id = newest(&place);
+    (place, id)
+}
+
+fn newest(place: &Place) -> String {
+    let listed: serde_json::Value = serde_json::from_str(&place.run("status --json").code(0).out()).unwrap();
+    listed["uploads"][0]["id"].as_str().unwrap().to_string()
+}
+
+#[test]
+fn import_tells_the_result_on_standard_output_and_reasons_beside_it() {
+    let place = Place::new();
+    let example = place.run("example").code(0).out();
+    place.file("example.csv", &example);
+    let ran = place.run("import example.csv").code(3).err_has("e.g. line 17: \"03/04/2017\"");
+    assert_eq!(ran.out(), "Finished. 12 new, 1 duplicate, 8 rejected.\n", "{ran}");
+    let ran = place.run("import example.csv -q").code(3);
+    assert_eq!(ran.out(), "Finished. 0 new, 13 duplicates, 8 rejected.\n", "{ran}");
+    ran.err_has("stay as they were; to replace them: userdata again");
+}
+
+#[test]
+fn status_shows_all_uploads_one_by_its_beginning_and_its_outcome() {
+    let (place, id) = with_example();
+    place.run("status").code(0).err_empty().out_has(&id[..13]).out_has("example.csv");
+    let one = place.run(&format!("status {}", &id[..13])).code(0).err_empty();
+    one.out_has("21 read, 12 new, 0 replaced, 1 duplicate (1 in the file, 0 in the table), 8 rejected")
+        .out_has("Z  done");
+    place.run(&format!("status {id} --watch")).code(3).out_has("Finished. 12 new");
+    let ran = place.run(&format!("status {id} --json")).code(0);
+    let shown: serde_json::Value = serde_json::from_str(&ran.out()).unwrap();
+    let counts = ["read", "inserted", "replaced", "duplicates", "rejected"].map(|name| shown[name].as_u64());
+    assert_eq!(counts, [21, 12, 0, 1, 8].map(Some), "{ran}");
+    let ran = place.run(&format!("status {id} --watch --json")).code(3);
+    assert_eq!(ran.out().lines().count(), 1, "{ran}");
+}
+
+#[test]
+fn an_upload_that_is_not_there_is_exit_code_4() {
+    let (place, _) = with_example();
+    for line in ["status", "retry", "again", "cancel", "rejects"] {
+        for id in ["ffffffff", "no-hex"] {
+            let ran = place.run(&format!("{line} {id}")).code(4).out_empty();
+            ran.err_has(&format!("error: there is no upload {id}\nnext: see: userdata status"));
+        }
+    }
+}
+
+#[test]
+fn an_ambiguous_beginning_is_refused_with_those_it_could_be() {
+    let (place, first) = with_example();
+    place.run("import example.csv -q").code(3);
+    let second = newest(&place);
+    place.run(&format!("cancel {}", &first[..1])).code(2).err_has(&first).err_has(&second);
+}
+
+#[test]
+fn rejects_go_to_standard_output_or_whole_into_a_file() {
+    let (place, id) = with_example();
+    let shown = place.run(&format!("rejects {id}")).code(0).err_empty().out();
+    let lines: Vec<_> = shown.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("_line,_field,_reason,Id,name,time_of_start,note", 9), "{shown}");
+    place.run(&format!("rejects {id} -o bad.csv")).code(0).out_empty();
+    assert_eq!(std::fs::read_to_string(place.path().join("bad.csv")).unwrap(), shown);
+    place.run(&format!("rejects {id} -o none/bad.csv")).code(1).err_has("error: writing none/bad.csv: No such file");
+}
+
+#[test]
+fn what_is_done_can_neither_be_cancelled_nor_retried_but_loaded_again() {
+    let (place, id) = with_example();
+    place.run(&format!("cancel {id}")).code(1).err_has("ended before: it is done");
+    place
+        .run(&format!("retry {id}"))
+        .code(1)
+        .err_has(&format!("next: to load its bytes once more: userdata again {id}"));
+    let again = place.run(&format!("again {id} --existing replace --zone Europe/Berlin")).code(0).out();
+    place.run(&format!("status {again}")).code(0).out_has("existing = \"replace\", zone = \"Europe/Berlin\"");
+    place.run(&format!("again {id} --zone Mars")).code(2).err_has("error: --zone: zone \"Mars\" is unknown");
+}
+
+#[test]
+fn a_waiting_upload_is_cancelled_and_opened_again() {
+    let (place, id) = with_example();
+    let waiting = place.run(&format!("again {id}")).code(0).out().trim().to_string();
+    place.run(&format!("cancel {waiting}")).code(0).out_has("is cancelled");
+    place.run(&format!("status {waiting} --watch")).code(1).out_has("Cancelled.");
+    place.run(&format!("retry {waiting} --trim --header true")).code(0).out_has("is open again");
+    place.run(&format!("status {waiting}")).code(0).out_has("trim = true");
+}
+
+#[test]
+fn of_several_files_each_is_told_and_the_worst_gives_the_exit_code() {
+    let place = Place::new();
+    place.file("good.csv", "id,name,time_of_start\n1,a,2017-03-07\n").file("empty.csv", "");
+    let ran = place.run("import empty.csv good.csv").code(1).err_has("error: the file is empty");
+    ran.out_has("good.csv: Finished. 1 new, 0 duplicates, 0 rejected.\n");
+    place.run("import good.csv none.csv").code(2).err_has("error: reading none.csv: No such file");
+    place.run("import .").code(2).err_has("error: . is a folder\nnext: name the files in it");
+}
+
+#[test]
+fn standard_input_is_imported_under_the_name_given() {
+    let place = Place::new();
+    let mut command = place.command("import - --name piped.csv -q");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"id,name,time_of_start\n1,a,2017-03-07\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    place.run("status").code(0).out_has("piped.csv");
+}
+
+#[test]
+fn db_init_and_topic_create_say_what_they_found() {
+    let place = Place::new();
+    place.run("db init").code(0).out_has("the user table and the ledger");
+    place.run("db init --print").code(0).out_has("create table");
+    place.run("topic create --replication-factor 0").code(2).err_has("flag --replication-factor: it must be -1");
+}
+
+#[test]
+fn status_of_nothing_says_how_to_begin() {
+    Place::new().run("status").code(0).out_empty().err_has("no uploads yet; load a file with: userdata import FILE");
+}
