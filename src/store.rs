@@ -92,7 +92,7 @@ pub trait Store: Send + Sync {
     /// Gives the claim up.
     async fn release(&self, claim: &Claim, why: Release) -> Result<()>;
 
-    /// Whether nothing earlier of `replace` mode is open (DESIGN: order in `replace` mode).
+    /// Whether nothing earlier of `replace` mode is open.
     async fn is_next(&self, claim: &Claim) -> Result<bool>;
 
     // --- stages, each one transaction with its event ---
@@ -131,7 +131,7 @@ pub trait Store: Send + Sync {
     async fn retry(&self, id: UploadId, retry: &Retry) -> Result<RetryOutcome>;
 
     /// Whether a newer upload in `replace` mode has stored rows or is about to: to load this one's bytes again would
-    /// undo them (DESIGN: order in `replace` mode).
+    /// undo them.
     async fn overtaken(&self, id: UploadId) -> Result<bool>;
 
     // --- sweep ---

@@ -1,4 +1,4 @@
-//! The ledger's protocol (DESIGN 3.1), written once over the small SQL interface of `session`: every database keeps
+//! The ledger's protocol written once over the small SQL interface of `session`: every database keeps
 //! the same promises because the same statements make them. Each subject has its file below `ledger/`; this one is
 //! the `Store` that puts them together.
 

@@ -1,5 +1,4 @@
-//! Claims: who may work on an upload, for how long, and what an attempt that moved nothing counts (DESIGN 3.1, 2 to
-//! 6).
+//! Claims: who may work on an upload, for how long, and what an attempt that moved nothing counts.
 
 use std::time::Duration;
 

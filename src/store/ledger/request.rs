@@ -1,4 +1,4 @@
-//! What a person asks for: cancel an upload, or open one again (DESIGN 3.1, cancel, retry, order in `replace` mode).
+//! What a person asks for: cancel an upload, or open one again.
 
 use super::{
     account::{self, Ending},

@@ -1,7 +1,7 @@
 //! The SQL files below `sql/`, embedded: the user table, and the ledger's numbered migrations. Each may be run again;
 //! each leaves what processes of the version before it need.
 
-/// The ledger's version that this program writes; it also works with the next one (DESIGN 3.1, versions).
+/// The ledger's version that this program writes; it also works with the next one.
 pub const VERSION: i64 = 1;
 
 /// The SQL of one kind of database, with placeholders for what only the database knows: `{now}` (an expression: the

@@ -1,4 +1,4 @@
-//! Whether this program can work with the ledger's version: its own, or one newer (DESIGN 3.1, versions).
+//! Whether this program can work with the ledger's version: its own, or one newer.
 
 use super::{schema::VERSION, value::Columns};
 use crate::{
