@@ -52,14 +52,14 @@ pub(super) async fn insert(transaction: &mut Transaction, claim: &Claim, bounds:
     Ok(parts)
 }
 
-/// Two claims at once never leave the older one's fence in a range: it replaces lower numbers only, and what it
-/// wrote is kept only if the upload is still its own. The upload's row is read, not locked: a predecessor's open
-/// transaction may keep this one waiting, and heartbeats must not wait with it.
+/// Never leaves an older claim's fence in a range: what it wrote is kept only if the upload is still its own then. The
+/// upload's row is read, not locked: a predecessor's open transaction may keep this one waiting, and heartbeats must
+/// not wait with it.
 pub(super) async fn take_over(db: &dyn Database, claim: &Claim) -> Result<()> {
     let mut transaction = Transaction::begin(db, Lane::Work).await?;
-    let sql = "update userdata_upload_part set fence = ?, nonce = ? where upload = ? and fence <= ?";
+    let sql = "update userdata_upload_part set fence = ?, nonce = ? where upload = ?";
     let [id, number, nonce] = by_claim(claim);
-    transaction.execute(sql, &[number.clone(), nonce, id, number]).await?;
+    transaction.execute(sql, &[number, nonce, id]).await?;
     let sql = "select seq from userdata_upload where id = ? and fence = ? and nonce = ? and owner is not null";
     if transaction.query(sql, &by_claim(claim)).await?.is_empty() {
         return Err(lost(claim));
