@@ -57,7 +57,7 @@ impl Pipeline {
     /// Puts the backends of a configuration together. No service needs to be up for it.
     pub async fn open(config: Arc<Config>) -> Result<Arc<Self>> {
         let (store, transactions): (Arc<dyn Store>, _) = match config.store.kind {
-            StoreKind::Sqlite => (Arc::new(sqlite::open(&config.data.join("userdata.db"))?), EMBEDDED),
+            StoreKind::Sqlite => (Arc::new(sqlite::open(&config.database())?), EMBEDDED),
             StoreKind::Mysql => {
                 let mysql = &config.store.mysql;
                 let ranges = mysql.connections * 2;
@@ -65,7 +65,7 @@ impl Pipeline {
             }
         };
         let archive: Arc<dyn Archive> = match config.archive.kind {
-            ArchiveKind::Directory => Arc::new(Directory::new(config.data.join("archive"))),
+            ArchiveKind::Directory => Arc::new(Directory::new(config.archive_folder())),
             ArchiveKind::Ftp => Arc::new(Ftp::new(config.archive.ftp.clone())?),
         };
         let queue: Arc<dyn Queue> = match config.queue.kind {

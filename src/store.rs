@@ -119,6 +119,9 @@ pub trait Store: Send + Sync {
     /// `→ failed`.
     async fn fail(&self, claim: &Claim, failure: &Failure) -> Result<()>;
 
+    /// Of an open upload that nobody has: notes what keeps workers from it, where nothing is noted yet.
+    async fn note_unclaimed(&self, id: UploadId, message: &str) -> Result<()>;
+
     /// Of any open upload whose lease is not running, without a claim (a stranger's file that nobody could read for a
     /// day, a load whose rules nobody has): `→ failed`; false when it was claimed or ended meanwhile.
     async fn abandon(&self, id: UploadId, failure: &Failure) -> Result<bool>;

@@ -280,7 +280,7 @@ impl Worker {
                 let pause = pauses::growing(waited);
                 self.pauses.refused(service);
                 warn!(upload = %claim.id, %error, next_try_s = pause.as_secs(), "waiting for {service}");
-                let message = format!("waiting for {service}: {error}");
+                let message = error.to_string();
                 store.release(claim, Release::Waiting { service, message, pause }).await?;
                 Ok(Ended::Waiting(service))
             }

@@ -104,9 +104,9 @@ impl Reach {
 pub fn missing(upload: &Upload) -> String {
     let place = &upload.new.place;
     match (&place.host, &place.path) {
-        (Some(host), _) => format!("waiting for its file on {host}"),
-        (None, Some(path)) => format!("waiting for its file {}", path.display()),
-        (None, None) => "waiting for its file".into(),
+        (Some(host), Some(path)) => format!("waiting for a worker that can read its file {} on {host}", path.display()),
+        (_, Some(path)) => format!("waiting for a worker that can read its file {}", path.display()),
+        (_, None) => "waiting for a worker that can read its file".into(),
     }
 }
 

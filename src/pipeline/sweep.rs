@@ -9,7 +9,11 @@ use tracing::{info, warn};
 use crate::{
     archive::name,
     error::{Error, Result},
-    pipeline::{Pipeline, now_ms, process::base_name, reach::Reach},
+    pipeline::{
+        Pipeline, now_ms,
+        process::base_name,
+        reach::{Reach, missing},
+    },
     receipt::Receipt,
     rows::RULES,
     source::MemorySource,
@@ -20,6 +24,8 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(3);
 const CLEAN_EVERY: Duration = Duration::from_secs(60);
 const BATCH: u32 = 100;
+/// How long an upload that this worker must leave alone may wait before that is shown as the reason.
+const UNNOTICED_MAX: Duration = Duration::from_secs(10);
 /// How long a stranger's file may be unreadable.
 const UNREADABLE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// How long a half-stored load may wait for a worker of its rules.
@@ -43,13 +49,14 @@ pub async fn spool(pipeline: &Pipeline, stop: &CancellationToken) {
 
 async fn register_and_announce(pipeline: &Pipeline, registered: &mut HashSet<UploadId>) -> Result<()> {
     let spool = pipeline.spool()?;
-    for new in spool.infos()? {
-        if !registered.contains(&new.id) {
-            if pipeline.store.register(&new).await? {
-                info!(upload = %new.id, "registered what lay in the spool");
-            }
-            registered.insert(new.id);
+    let unregistered = spool.ids()?.into_iter().rev().filter(|id| !registered.contains(id)).collect::<Vec<_>>();
+    for id in unregistered {
+        if let Some(new) = spool.read(id)?
+            && pipeline.store.register(&new).await?
+        {
+            info!(upload = %id, "registered what lay in the spool");
         }
+        registered.insert(id);
     }
     for upload in pipeline.store.unannounced(Some(spool.id()), BATCH).await? {
         pipeline.announce(&upload.new).await?;
@@ -121,14 +128,23 @@ pub async fn copy_receipt(pipeline: &Pipeline, upload: &Upload, receipt: &Receip
 /// A stranger's file that nobody could read for a day, a half-stored load whose rules nobody has had for an hour.
 async fn abandon_hopeless(pipeline: &Pipeline, reach: &Reach) -> Result<()> {
     for upload in pipeline.store.candidates(BATCH).await? {
+        let (unreachable, of_other_rules) = (!reach.may_reach(&upload), has_other_rules(&upload));
+        if !unreachable && !of_other_rules {
+            continue;
+        }
         let events = pipeline.store.events(upload.id()).await?;
         let (Some(first), Some(last)) = (events.first(), events.last()) else { continue };
+        let (known_ms, quiet_ms) = (upload.now_ms - first.at, upload.now_ms - last.at);
         let stranger = upload.new.place.spool.is_none() && upload.new.sender == "announcement";
-        let failure = if stranger && !reach.may_reach(&upload) && upload.now_ms - first.at >= as_ms(UNREADABLE_MAX) {
+        let failure = if stranger && unreachable && known_ms >= as_ms(UNREADABLE_MAX) {
             unreadable(&upload)
-        } else if other_rules(&upload) && upload.now_ms - last.at >= as_ms(OTHER_RULES_MAX) {
-            of_other_rules(&upload)
+        } else if of_other_rules && quiet_ms >= as_ms(OTHER_RULES_MAX) {
+            under_other_rules(&upload)
         } else {
+            if upload.waiting.is_none() && quiet_ms >= as_ms(UNNOTICED_MAX) {
+                let message = if of_other_rules { under_other_rules(&upload).message } else { missing(&upload) };
+                pipeline.store.note_unclaimed(upload.id(), &message).await?;
+            }
             continue;
         };
         if pipeline.store.abandon(upload.id(), &failure).await? {
@@ -147,16 +163,16 @@ fn unreadable(upload: &Upload) -> Failure {
     }
 }
 
-fn other_rules(upload: &Upload) -> bool {
+fn has_other_rules(upload: &Upload) -> bool {
     upload.state == State::Loading && upload.rules.is_some_and(|rules| rules != RULES)
 }
 
-fn of_other_rules(upload: &Upload) -> Failure {
+fn under_other_rules(upload: &Upload) -> Failure {
     let rules = upload.rules.unwrap_or_default();
     Failure {
         code: "rules_version".into(),
         message: format!(
-            "the load was begun under row rules {rules}; no worker of that version took it for an hour, this one has {RULES}"
+            "the load was begun under row rules {rules}; it waits for a worker of that version, this one has {RULES}"
         ),
         next: Some(format!(
             "start a worker of the version it was begun with, or load it from the start: userdata retry {} --restart",

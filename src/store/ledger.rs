@@ -152,6 +152,10 @@ impl<D: Database> Store for Ledger<D> {
         account::fail(&self.db, claim, failure).await
     }
 
+    async fn note_unclaimed(&self, id: UploadId, message: &str) -> Result<()> {
+        claim::note_unclaimed(&self.db, id, message).await
+    }
+
     async fn abandon(&self, id: UploadId, failure: &Failure) -> Result<bool> {
         account::abandon(&self.db, id, failure).await
     }

@@ -157,6 +157,18 @@ pub(super) async fn release(db: &dyn Database, claim: &Claim, why: Release) -> R
     transaction.commit().await
 }
 
+/// Shown as the reason why nobody takes it, until somebody does.
+pub(super) async fn note_unclaimed(db: &dyn Database, id: UploadId, message: &str) -> Result<()> {
+    let Some(seen) = entry(db, id).await? else { return Ok(()) };
+    let (service, since) = (Service::Source, seen.upload.now_ms);
+    let waiting = Waiting { service, message: message.to_owned(), since, next_try: None };
+    let sql = "update userdata_upload set waiting = ? \
+               where id = ? and owner is null and finished_ms is null and waiting is null";
+    let mut transaction = Transaction::begin(db, Lane::Work).await?;
+    transaction.execute(sql, &[value::json(&waiting), value::id(id)]).await?;
+    transaction.commit().await
+}
+
 /// What it waits for; since when, over repeated waits for the same service.
 fn waits(entry: &Entry, service: Service, message: &str, pause: Duration) -> Waiting {
     let now = entry.upload.now_ms;
