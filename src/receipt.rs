@@ -33,6 +33,7 @@ pub struct Receipt {
     pub received_ms: EpochMs,
     pub archived_ms: Option<EpochMs>,
     pub finished_ms: EpochMs,
+    /// Who ended it; empty where that was no worker.
     pub worker: String,
     pub version: String,
 }

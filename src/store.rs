@@ -103,6 +103,9 @@ pub trait Store: Send + Sync {
     /// `archiving → archived`. `sha256` is noted where it was unknown.
     async fn archived(&self, claim: &Claim, sha256: Option<&str>) -> Result<()>;
 
+    /// Notes what cleaning found in a file that will not be stored.
+    async fn note_cleaned(&self, claim: &Claim, cleaned: &Cleaned) -> Result<()>;
+
     /// `archived → loading`: writes what cleaning found, the rules' number and the ranges, before the first row.
     /// Of an upload that is `loading` already it changes nothing and returns the ranges that are there.
     async fn split(&self, claim: &Claim, cleaned: &Cleaned, rules: u32, bounds: &[Bounds]) -> Result<Vec<Part>>;

@@ -21,7 +21,7 @@ use crate::{
 
 use self::{job::Job, pauses::Pauses};
 
-pub use self::archive::base_name;
+pub use self::{account::receipt, archive::base_name};
 
 mod account;
 mod archive;

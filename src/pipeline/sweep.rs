@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
     pipeline::{
         Pipeline, now_ms,
-        process::base_name,
+        process::{self, base_name},
         reach::{Reach, missing},
     },
     receipt::Receipt,
@@ -108,9 +108,11 @@ pub async fn ledger(pipeline: &Pipeline, reach: &Reach, stop: &CancellationToken
 
 async fn copy_receipts(pipeline: &Pipeline) -> Result<()> {
     for upload in pipeline.store.receipts_missing(BATCH).await? {
-        if let Some(receipt) = &upload.receipt {
-            copy_receipt(pipeline, &upload, receipt).await?;
-        }
+        let receipt = upload.receipt.clone().unwrap_or_else(|| {
+            let cleaned = upload.cleaned.clone().unwrap_or_default();
+            process::receipt(&upload, &cleaned, upload.counts, upload.state, "")
+        });
+        copy_receipt(pipeline, &upload, &receipt).await?;
     }
     Ok(())
 }

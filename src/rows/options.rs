@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::time::Format;
 
-/// Effective value of every `[rows]` key.
+/// Effective value of every `[rows]` key. What a newer version added to an info file or ledger is ignored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct RowOptions {
     /// Zone of times without an offset (IANA name).
     pub zone: Tz,

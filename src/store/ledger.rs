@@ -132,6 +132,10 @@ impl<D: Database> Store for Ledger<D> {
         stage::archived(&self.db, claim, sha256).await
     }
 
+    async fn note_cleaned(&self, claim: &Claim, cleaned: &Cleaned) -> Result<()> {
+        stage::note_cleaned(&self.db, claim, cleaned).await
+    }
+
     async fn split(&self, claim: &Claim, cleaned: &Cleaned, rules: u32, bounds: &[Bounds]) -> Result<Vec<Part>> {
         stage::split(&self.db, claim, cleaned, rules, bounds).await
     }

@@ -1,7 +1,6 @@
 //! The account of an upload's rows: sums over its ranges, and the receipt.
 
 use crate::{
-    pipeline::process::job::Job,
     receipt::Receipt,
     rows::{Existing, RULES},
     store::Part,
@@ -18,8 +17,8 @@ pub fn sum(parts: &[Part]) -> Stored {
     })
 }
 
-pub fn receipt(job: &Job, upload: &Upload, cleaned: &Cleaned, stored: &Stored, state: State) -> Receipt {
-    let counts = Counts::new(cleaned, stored);
+/// The account of an upload that ends, or ended, in `state`.
+pub fn receipt(upload: &Upload, cleaned: &Cleaned, counts: Counts, state: State, worker: &str) -> Receipt {
     let new = &upload.new;
     Receipt {
         format: Receipt::FORMAT,
@@ -39,8 +38,8 @@ pub fn receipt(job: &Job, upload: &Upload, cleaned: &Cleaned, stored: &Stored, s
         started_ms: new.started_ms,
         received_ms: new.received_ms,
         archived_ms: upload.archived_ms,
-        finished_ms: upload.now_ms,
-        worker: job.claim.owner.clone(),
+        finished_ms: upload.finished_ms.unwrap_or(upload.now_ms),
+        worker: worker.into(),
         version: env!("CARGO_PKG_VERSION").into(),
     }
 }

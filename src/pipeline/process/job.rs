@@ -16,7 +16,7 @@ use crate::{
     meter::Meter,
     pipeline::{Pipeline, process::Ended},
     store::Beat,
-    upload::{Claim, EpochMs, State, Upload},
+    upload::{Claim, Counts, EpochMs, State, Upload},
 };
 
 use super::{account, load};
@@ -99,7 +99,8 @@ impl Job {
         let upload = self.upload().await?;
         let parts = self.pipeline.store.parts(self.claim.id).await?;
         let cleaned = upload.cleaned.clone().unwrap_or_default();
-        let receipt = account::receipt(self, &upload, &cleaned, &account::sum(&parts), State::Cancelled);
+        let counts = Counts::new(&cleaned, &account::sum(&parts));
+        let receipt = account::receipt(&upload, &cleaned, counts, State::Cancelled, &self.claim.owner);
         self.pipeline.store.finish(&self.claim, &receipt).await?;
         load::remove_work(self);
         Ok(Ended::Cancelled)

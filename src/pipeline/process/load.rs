@@ -17,7 +17,7 @@ use crate::{
     rows::RULES,
     source::{FileSource, Source},
     store::{Bounds, Part, RangeLoad},
-    upload::{Cleaned, Stage, State, Stored, Unit, Upload},
+    upload::{Cleaned, Counts, Stage, State, Stored, Unit, Upload},
 };
 
 /// How often a transaction is begun anew in place before the upload goes back to wait for the database.
@@ -38,7 +38,14 @@ pub async fn load(job: &Job, upload: &Upload, source: Arc<dyn Source>) -> Result
     .await?;
     let cleaned = file.cleaned();
     keep_rejects(job, upload, &file).await?;
-    may_be_stored(upload, cleaned)?;
+    if let Err(refusal) = may_be_stored(upload, cleaned) {
+        pipeline.store.note_cleaned(&job.claim, cleaned).await?;
+        return Err(refusal);
+    }
+    // While this file was read, an earlier one may have been opened again.
+    if !pipeline.store.is_next(&job.claim).await? {
+        return Err(Error::stopped("an earlier upload that replaces rows comes first"));
+    }
     pipeline.store.check_table().await?;
     let bounds = if cleaned.good == 0 { vec![Bounds::default()] } else { file.bounds(pipeline.transactions.ranges) };
     let parts = pipeline.store.split(&job.claim, cleaned, RULES, &bounds).await?;
@@ -165,8 +172,8 @@ async fn finish(job: &Job, upload: &Upload, cleaned: &Cleaned, stored: &Stored) 
             .next(format!("load it again from the start: userdata retry {} --restart", upload.id())));
     }
     let upload = job.upload().await.unwrap_or_else(|_| upload.clone());
-    let receipt = account::receipt(job, &upload, cleaned, stored, State::Done);
-    let counts = receipt.counts;
+    let counts = Counts::new(cleaned, stored);
+    let receipt = account::receipt(&upload, cleaned, counts, State::Done, &job.claim.owner);
     job.pipeline.store.finish(&job.claim, &receipt).await?;
     info!(
         upload = %job.claim.id, read = counts.read, inserted = counts.inserted, replaced = counts.replaced,

@@ -53,6 +53,13 @@ pub(super) async fn archived(db: &dyn Database, claim: &Claim, sha256: Option<&s
     transaction.commit().await
 }
 
+pub(super) async fn note_cleaned(db: &dyn Database, claim: &Claim, cleaned: &Cleaned) -> Result<()> {
+    let (mut transaction, _) = Transaction::holding(db, claim).await?;
+    let sql = "update userdata_upload set cleaned = ? where id = ?";
+    transaction.execute(sql, &[value::json(cleaned), value::id(claim.id)]).await?;
+    transaction.commit().await
+}
+
 pub(super) async fn split(
     db: &dyn Database,
     claim: &Claim,
