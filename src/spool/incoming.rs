@@ -34,7 +34,8 @@ const ROOM_BYTES: u64 = 64 << 20;
 pub struct Incoming {
     arrival: Arrival,
     orders: mpsc::Sender<Order>,
-    writer: JoinHandle<Result<()>>,
+    /// `None` once its end was awaited.
+    writer: Option<JoinHandle<Result<()>>>,
 }
 
 enum Order {
@@ -61,7 +62,7 @@ impl Spool {
             writer.run(receiver)
         });
         match has_begun.await {
-            Ok(answer) => answer.map(|()| Incoming { arrival, orders, writer }),
+            Ok(answer) => answer.map(|()| Incoming { arrival, orders, writer: Some(writer) }),
             Err(_) => Err(Error::fatal("writer_died", format!("receiving upload {id}: its writer ended"))),
         }
     }
@@ -97,6 +98,7 @@ impl Incoming {
     pub async fn discard(self) {
         let Self { orders, writer, arrival } = self;
         drop(orders);
+        let Some(writer) = writer else { return };
         if let Ok(Err(error)) = writer.await {
             debug!(upload = %arrival.id, %error, "discarded after an error");
         }
@@ -104,7 +106,10 @@ impl Incoming {
 
     async fn failure(&mut self) -> Error {
         let doing = format!("receiving upload {}", self.arrival.id);
-        match (&mut self.writer).await {
+        let Some(writer) = self.writer.take() else {
+            return Error::fatal("writer_died", format!("{doing}: its writer has failed before"));
+        };
+        match writer.await {
             Ok(Err(error)) => error,
             Ok(Ok(())) => Error::fatal("writer_died", format!("{doing}: its writer ended early")),
             Err(error) => Error::fatal("writer_died", doing).because(error),
