@@ -26,8 +26,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 impl Pipeline {
     /// Takes a file: where it is, if workers may read there, else into the spool. `Rejected` when it is no CSV or a
     /// column cannot be found, `Fatal` with code `usage` when it is no file at all. Changes nothing on an error.
-    pub async fn take_file(&self, worker: &Worker, path: &Path, offer: Offer) -> Result<NewUpload> {
-        let unreadable = |error| Error::fatal("usage", format!("reading {}", path.display())).because(error);
+    pub async fn take_file(
+        &self,
+        worker: &Worker,
+        path: &Path,
+        offer: Offer,
+        stop: &CancellationToken,
+    ) -> Result<NewUpload> {
+        let unreadable = |error| {
+            Error::fatal("usage", format!("reading {}", path.display()))
+                .because(error)
+                .next("name a file that is there and that this user may read")
+        };
         let metadata = tokio::fs::metadata(path).await.map_err(unreadable)?;
         if metadata.is_dir() {
             return Err(Error::fatal("usage", format!("{} is a folder", path.display())).next("name the files in it"));
@@ -36,13 +46,13 @@ impl Pipeline {
             let text = format!("{} is not a regular file", path.display());
             return Err(Error::fatal("usage", text).next(format!("read it as: userdata import - < {}", path.display())));
         }
-        if !worker.reach().allows(path) {
+        let real = path.canonicalize().map_err(unreadable)?;
+        if !worker.reach().allows(&real) {
             let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
             let offer = Offer { size: Some(metadata.len()), ..offer };
-            return self.take_stream(ReaderStream::with_capacity(file, 1 << 20), offer).await;
+            return self.take_stream(ReaderStream::with_capacity(file, 1 << 20), offer, stop).await;
         }
-        let path = path.canonicalize().map_err(unreadable)?;
-        let file = FileSource(path.clone());
+        let file = FileSource(real.clone());
         let mut sniffer = Sniffer::new(&offer.options);
         let head = source::head(&file, usize::try_from(sniffer.most()).unwrap_or(usize::MAX)).await?;
         let complete = head.len() as u64 == metadata.len();
@@ -60,18 +70,18 @@ impl Pipeline {
             sender: offer.sender,
             started_ms: now,
             received_ms: now,
-            place: Place { path: Some(path), host: Some(host_name()), ..Place::default() },
+            place: Place { path: Some(real), host: Some(host_name()), ..Place::default() },
             options: offer.options,
             again_of: None,
         })
     }
 
-    /// Takes what comes as a stream (standard input) into the spool.
-    pub async fn take_stream<S>(&self, stream: S, offer: Offer) -> Result<NewUpload>
+    /// Takes what comes as a stream (standard input) into the spool; `Stopped` when `stop` is cancelled before its end.
+    pub async fn take_stream<S>(&self, stream: S, offer: Offer, stop: &CancellationToken) -> Result<NewUpload>
     where
         S: Stream<Item = std::io::Result<Bytes>> + Unpin,
     {
-        let receiver = Receiver { idle: None, ..Receiver::new(self.spool()?, self.config.clone()) };
+        let receiver = Receiver { idle: None, stop: stop.clone(), ..Receiver::new(self.spool()?, self.config.clone()) };
         receiver.receive(offer, stream).await
     }
 

@@ -37,11 +37,13 @@ impl Reach {
         })
     }
 
-    /// Whether a path lies inside an allowed folder, links followed. A file that is not there is judged by its name,
-    /// which must then hold no `..`.
+    /// Whether an absolute path lies inside an allowed folder, links followed. A file that is not there is judged by its
+    /// name, which must then hold no `..`. A relative path would be another one for each process.
     pub fn allows(&self, path: &Path) -> bool {
-        let plain =
-            path.is_absolute() && path.components().all(|part| !matches!(part, std::path::Component::ParentDir));
+        if !path.is_absolute() {
+            return false;
+        }
+        let plain = path.components().all(|part| !matches!(part, std::path::Component::ParentDir));
         let real = path.canonicalize().ok().or_else(|| {
             // The file is missing: its folder decides, if that is there.
             let folder = path.parent()?.canonicalize().ok()?;
