@@ -13,6 +13,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+use serde::Serialize;
 use serde_json::json;
 use tokio::time::Duration;
 
@@ -48,6 +49,13 @@ pub(super) async fn by_form(
     Ok(created(&new))
 }
 
+/// What the original system answered: its message as it goes to the topic, field by field.
+#[derive(Serialize)]
+struct OriginalAnswer {
+    info: &'static str,
+    uploadmessage: Announcement,
+}
+
 /// `POST /upload`: as the original system's clients send it and expect it answered.
 pub(super) async fn original(
     State(context): State<Context>,
@@ -57,7 +65,7 @@ pub(super) async fn original(
 ) -> Response {
     match from_form(&context, "csvdata", query, &headers, form).await {
         Ok(new) => {
-            let answer = json!({ "info": "info", "uploadmessage": Announcement::of(&new) });
+            let answer = OriginalAnswer { info: "info", uploadmessage: Announcement::of(&new) };
             (Extension(Answered(new.id)), Json(answer)).into_response()
         }
         Err(problem) => {
