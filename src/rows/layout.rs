@@ -70,12 +70,13 @@ impl Layout {
                 Ok(Reading::Nothing) => return Err(empty(head)),
                 Ok(Reading::Whole(first)) => match first.columns(options) {
                     Ok(columns) => return Ok(Some(first.layout(delimiter, columns, skipped as u64, options.header))),
-                    Err(error) => (first.fields.len(), error),
+                    Err(error) => (first.fields.len() - 1, error),
                 },
                 // Quotes are found by the delimiters around them: with another one the record may be whole.
-                Err(error) => (0, error),
+                Err(error) => (1, error),
             };
-            // The most telling refusal is the one of the delimiter that cut the record into most fields.
+            // The most telling refusal is the one of the delimiter that was found most often. One that opens a quote
+            // is there at least once.
             if refused.as_ref().is_none_or(|(most, _)| *most < fields) {
                 refused = Some((fields, error));
             }
