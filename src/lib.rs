@@ -52,3 +52,4 @@ pub mod spool;
 pub mod store;
 pub mod upload;
 pub mod web;
+mod wording;

@@ -45,9 +45,9 @@ impl Directory {
         }
         let unavailable = Error::unavailable(Service::Archive, doing);
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => unavailable.next("Make room on that disk."),
-            io::ErrorKind::PermissionDenied => unavailable.next("Let the user that this runs as write there."),
-            io::ErrorKind::ReadOnlyFilesystem => unavailable.next("Mount it writable."),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => unavailable.next("make room on that disk"),
+            io::ErrorKind::PermissionDenied => unavailable.next("let the user that this runs as write there"),
+            io::ErrorKind::ReadOnlyFilesystem => unavailable.next("mount it writable"),
             _ => unavailable,
         }
         .because(error)

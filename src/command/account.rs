@@ -3,6 +3,7 @@
 use super::output::{self, counted, grouped, printable};
 use crate::{
     error::Result,
+    pipeline::process::other_encoding,
     upload::{State, Upload},
 };
 
@@ -53,11 +54,8 @@ pub fn details(upload: &Upload) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(reasons(upload));
     match &upload.receipt {
-        Some(receipt) => {
-            lines.extend(receipt.remarks.iter().map(|remark| printable(remark)));
-            lines.extend(other_zone(upload));
-        }
-        None => lines.extend(other_encoding(upload)),
+        Some(receipt) => lines.extend(receipt.remarks.iter().map(|remark| printable(remark))),
+        None => lines.extend(upload.cleaned.as_ref().and_then(|cleaned| other_encoding(upload, cleaned))),
     }
     if upload.state == State::Failed
         && let Some(next) = upload.failure.as_ref().and_then(|failure| failure.next.as_deref())
@@ -87,37 +85,12 @@ fn reasons(upload: &Upload) -> Vec<String> {
     lines
 }
 
-/// Where times were read in an assumed zone: how to read them in another.
-fn other_zone(upload: &Upload) -> Option<String> {
-    let times = &upload.cleaned.as_ref()?.times;
-    // Formats without an offset are read in the zone as well.
-    let assumed = times.zone > 0 || times.formats.iter().any(|(format, count)| *count > 0 && !has_offset(format));
-    let (id, zone) = (upload.id(), upload.new.options.zone.name());
-    assumed.then(|| format!("if {zone} is not the zone of its times: userdata again {id} --existing replace --zone …"))
-}
-
-/// Of a file that was not loaded, what its bytes look like; a receipt says so by itself.
-fn other_encoding(upload: &Upload) -> Option<String> {
-    let cleaned = upload.cleaned.as_ref().filter(|cleaned| cleaned.undecodable > 0)?;
-    let (id, encoding) = (upload.id(), upload.new.options.encoding.name());
-    let count = counted(cleaned.undecodable, "row is", "rows are");
-    Some(match &cleaned.looks_like {
-        Some(label) => format!("{count} not {encoding}, it looks like {label}: userdata again {id} --encoding {label}"),
-        None => format!("{count} not {encoding}; name the encoding: userdata again {id} --encoding …"),
-    })
-}
-
-/// Whether a strftime format reads an offset or an instant.
-fn has_offset(format: &str) -> bool {
-    ["%z", "%:z", "%::z", "%:::z", "%#z", "%+", "%s"].iter().any(|part| format.contains(part))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
         command::table::tests::upload,
-        upload::{Cleaned, Counts, Failure, ReasonCount, TimeCounts},
+        upload::{Cleaned, Counts, Failure, ReasonCount},
     };
 
     fn done() -> Upload {
@@ -154,26 +127,15 @@ mod tests {
     }
 
     #[test]
-    fn times_read_in_an_assumed_zone_are_told_with_a_way_out() {
-        let read = |zone, format: &str| {
-            let mut upload = done();
-            let times = TimeCounts { zone, formats: [(format.to_string(), 5)].into(), ..TimeCounts::default() };
-            upload.cleaned = Some(Cleaned { times, ..Cleaned::default() });
-            other_zone(&upload)
-        };
-        let said = read(0, "%d-%m-%y").unwrap();
-        assert!(said.starts_with("if UTC is not the zone of its times: userdata again"), "{said}");
-        assert!(read(3, "%d %z").is_some());
-        assert_eq!(read(0, "%d %z"), None);
-    }
-
-    #[test]
     fn a_file_refused_for_its_encoding_says_what_it_looks_like() {
         let mut upload = upload("users.csv", State::Failed);
         let looks_like = Some("windows-1252".into());
         upload.cleaned = Some(Cleaned { undecodable: 1_201, looks_like, ..Cleaned::default() });
         let said = details(&upload).join("\n");
-        assert!(said.starts_with("1,201 rows are not UTF-8, it looks like windows-1252: userdata again"), "{said}");
+        assert!(
+            said.starts_with("1,201 rows are not UTF-8; the file looks like windows-1252: userdata again"),
+            "{said}"
+        );
     }
 
     #[test]

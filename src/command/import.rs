@@ -21,6 +21,8 @@ pub async fn run(pipeline: Arc<Pipeline>, args: &Import) -> Result<Exit> {
     if args.name.is_some() && args.files.len() > 1 {
         return Err(Error::fatal("usage", "--name is for one file, several are given").next("import them one by one"));
     }
+    // Once, not for each file.
+    args.rows.apply(&mut pipeline.config.rows.clone())?;
     let stop = shutdown::on_signals()?;
     let worker = Worker::new(pipeline.clone(), WorkFolder::temporary(&pipeline.config.worker.work)?)?;
     let mut worst = Exit::Done;
@@ -31,7 +33,7 @@ pub async fn run(pipeline: Arc<Pipeline>, args: &Import) -> Result<Exit> {
                 Exit::of_upload(&upload)
             }
             Err(error) => {
-                output::error(&error);
+                output::error_about(&named(file), &error);
                 Exit::of_error(&error)
             }
         };
@@ -63,6 +65,15 @@ async fn import(
     follow::work(&mut line, view, pipeline.import(worker, &new, &meter, stop)).await
 }
 
+fn is_piped(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
+/// How messages call it.
+fn named(file: &Path) -> String {
+    if is_piped(file) { "standard input".into() } else { file.display().to_string() }
+}
+
 async fn take(
     pipeline: &Pipeline,
     worker: &Worker,
@@ -72,8 +83,8 @@ async fn take(
 ) -> Result<NewUpload> {
     let mut options = pipeline.config.rows.clone();
     args.rows.apply(&mut options)?;
-    let piped = file == Path::new("-");
-    let own_name = if piped { "stdin.csv".into() } else { file.file_name().unwrap_or_default().to_string_lossy() };
+    let own_name =
+        if is_piped(file) { "stdin.csv".into() } else { file.file_name().unwrap_or_default().to_string_lossy() };
     let offer = Offer {
         filename: args.name.clone().unwrap_or_else(|| own_name.into_owned()),
         media_type: "text/csv".into(),
@@ -81,13 +92,14 @@ async fn take(
         size: None,
         options,
     };
-    let taken = async {
-        if piped {
-            pipeline.take_stream(ReaderStream::with_capacity(tokio::io::stdin(), 1 << 20), offer).await
-        } else {
-            pipeline.take_file(worker, file, offer).await
-        }
+    let taken = if is_piped(file) {
+        pipeline.take_stream(ReaderStream::with_capacity(tokio::io::stdin(), 1 << 20), offer, stop).await
+    } else {
+        pipeline.take_file(worker, file, offer, stop).await
     };
-    let stopped = || Error::new(Kind::Stopped, "stopped", format!("stopped while reading {}", file.display()));
-    stop.run_until_cancelled(taken).await.ok_or_else(stopped)?
+    taken.map_err(|error| match error.kind {
+        Kind::Stopped => Error::stopped(format!("stopped while reading {}", named(file)))
+            .next("import it again; nothing of it was kept"),
+        _ => error,
+    })
 }

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 
 use crate::error::{Error, Result};
 
+pub use crate::wording::{counted, grouped};
+
 /// Writes data.
 pub fn data(bytes: impl AsRef<[u8]>) -> Result<()> {
     let mut out = io::stdout().lock();
@@ -30,10 +32,20 @@ pub fn message(text: impl std::fmt::Display) {
 
 /// Tells an error and what to do next.
 pub fn error(error: &Error) {
+    tell(error.to_string(), error);
+}
+
+/// As `error`, naming the file that it is about where it does not do so itself.
+pub fn error_about(file: &str, error: &Error) {
+    let text = error.to_string();
+    tell(if text.contains(file) { text } else { format!("{file}: {text}") }, error);
+}
+
+fn tell(text: String, error: &Error) {
     if error.code == "output_closed" {
         return;
     }
-    message(format_args!("error: {}", printable(&error.to_string())));
+    message(format_args!("error: {}", printable(&text)));
     if let Some(next) = &error.next {
         message(format_args!("next: {}", printable(next)));
     }
@@ -42,24 +54,6 @@ pub fn error(error: &Error) {
 /// Text from outside (a file's name, a row's value) without signs that would steer a terminal.
 pub fn printable(text: &str) -> String {
     text.chars().map(|sign| if sign.is_control() { '\u{fffd}' } else { sign }).collect()
-}
-
-/// `47,990,112`
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `1 row`, `8,004 rows`
-pub fn counted(number: u64, one: &str, several: &str) -> String {
-    format!("{} {}", grouped(number), if number == 1 { one } else { several })
 }
 
 /// `1.1 GB`, in units of 1000 as disks and transfers are counted.
@@ -87,11 +81,6 @@ pub fn time(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        assert_eq!([0, 999, 1_000, 47_990_112].map(grouped), ["0", "999", "1,000", "47,990,112"]);
-    }
 
     #[test]
     fn a_name_cannot_steer_the_terminal() {

@@ -269,7 +269,7 @@ impl Preparation {
         }
         Error::fatal("work_damaged", "cleaning the expanded file, which is not as it was written")
             .because(error)
-            .next("It is expanded again at the next attempt; look at the disk of the work folder.")
+            .next("it is expanded again at the next attempt; look at the disk of the work folder")
     }
 
     fn join_rejects(&self, index: &Index, accounts: &[Account]) -> Result<Option<PathBuf>> {

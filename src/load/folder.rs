@@ -153,10 +153,10 @@ pub fn disk(path: &Path, error: io::Error) -> Error {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::unavailable(Service::Disk, doing)
             .because(error)
-            .next("Free space on the disk of the work folder, or set worker.work to a larger one."),
+            .next("free space on the disk of the work folder, or set worker.work to a larger one"),
         ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Error::unavailable(Service::Disk, doing)
             .because(error)
-            .next("Let the worker write to its work folder, or set worker.work to another one."),
+            .next("let the worker write to its work folder, or set worker.work to another one"),
         _ => Error::fatal("work_folder", doing).because(error),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 
+use bytesize::ByteSize;
 use flate2::read::MultiGzDecoder;
 
 use super::{
@@ -34,9 +35,9 @@ fn write_expanded(input: &mut Hashed<Input>, folder: &Folder, max_bytes: u64) ->
         }
         length += read as u64;
         if length > max_bytes {
-            let doing = format!("the gzip content expands to more than {max_bytes} bytes");
+            let doing = format!("the gzip content expands to more than {}", ByteSize(max_bytes));
             return Err(Error::rejected("expanded_too_large", doing)
-                .next("Split the file into smaller ones, or let the operator raise server.max_upload_bytes."));
+                .next("split the file into smaller ones, or have server.max_upload_bytes raised"));
         }
         out.write_all(&piece[..read]).map_err(|error| out.failed(error))?;
     }
@@ -46,7 +47,7 @@ fn write_expanded(input: &mut Hashed<Input>, folder: &Folder, max_bytes: u64) ->
 
 /// What an error of decoding means: an error of reading keeps its kind.
 fn undecodable(error: io::Error, length: u64) -> Error {
-    let next = "Make the .gz file again (\"gzip -t FILE\" checks it), and send that.";
+    let next = "make the .gz file again (\"gzip -t FILE\" checks it), and send that; nothing was stored of it";
     match as_error(error) {
         Ok(error) => error,
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {

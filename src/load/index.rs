@@ -114,7 +114,7 @@ pub fn csv_error(error: CsvError) -> Error {
     match error {
         CsvError::Io(error) => reading(error),
         CsvError::Broken { line, message } => Error::rejected("csv_broken", format!("line {line}: {message}"))
-            .next("Nothing was stored of it. Mend that line and send the file again."),
+            .next("mend that line and send the file again; nothing was stored of it"),
     }
 }
 

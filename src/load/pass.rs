@@ -49,5 +49,5 @@ pub fn ended_early(name: &str, bytes: u64, size: u64) -> Error {
 /// The bytes are not those that were received.
 pub fn changed(name: &str, how: &str) -> Error {
     Error::rejected("content_changed", format!("the bytes of {name} changed after they were received: {how}"))
-        .next("Nothing was stored of it. Send the file again.")
+        .next("send the file again; nothing was stored of it")
 }

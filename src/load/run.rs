@@ -238,7 +238,7 @@ impl Run {
             tracing::warn!(run = self.name(), %error, "a damaged run could not be removed");
         }
         Error::fatal("run_damaged", format!("{} is damaged: a checksum does not hold", self.name()))
-            .next("It is made again at the next attempt; look at the disk of the work folder.")
+            .next("it is made again at the next attempt; look at the disk of the work folder")
     }
 }
 

@@ -21,7 +21,10 @@ use crate::{
 
 use self::{job::Job, pauses::Pauses};
 
-pub use self::{account::receipt, archive::base_name};
+pub use self::{
+    account::{other_encoding, receipt},
+    archive::base_name,
+};
 
 mod account;
 mod archive;
@@ -285,7 +288,8 @@ impl Worker {
                 Ok(Ended::Waiting(service))
             }
             (Kind::Rejected, _) => {
-                warn!(upload = %claim.id, code = error.code, %error, "failed");
+                // The sender's fault. Without the message: it may hold what stands in the file.
+                info!(upload = %claim.id, code = error.code, "failed; see: userdata status {}", claim.id);
                 store.fail(claim, &failure(error)).await?;
                 load::remove_work(job);
                 Ok(Ended::Failed)

@@ -10,7 +10,7 @@ use super::{
     reject::shown,
     time::{How, Shift, Times},
 };
-use crate::upload::TimeCounts;
+use crate::{upload::TimeCounts, wording::counted};
 
 /// Longest id and name, in characters: what the table's columns hold.
 const CHARACTERS_MAX: usize = 255;
@@ -106,8 +106,11 @@ impl Cleaner {
     fn check_fields(&self, record: &Record<'_>) -> Result<(), Reason> {
         let found = record.len();
         if self.columns.iter().any(|column| *column >= found) {
-            let message =
-                format!("the row has {found} fields, {} are needed", self.columns.iter().max().unwrap_or(&0) + 1);
+            let message = format!(
+                "the row has {}, {} are needed",
+                counted(found as u64, "field", "fields"),
+                self.columns.iter().max().unwrap_or(&0) + 1
+            );
             return Err(Reason::new("too_few_fields", "row", message));
         }
         let surplus = (self.fields..found).any(|at| record.field(at).is_some_and(|field| !field.is_empty()));

@@ -85,7 +85,7 @@ impl Failure {
             (_, 421) => "The server is closing or has too many connections: this is tried again.",
             (_, 425 | 522) if tls => "The server refused the data connection: see its settings on TLS session reuse.",
             (_, 425 | 426) => "See whether the server's passive ports can be reached from here.",
-            (_, 452 | 552) => "Make room on the server, or give the login more quota.",
+            (_, 452 | 552) => "make room on the server, or give the login more quota.",
             // What pure-ftpd, vsftpd and proftpd say in mid-transfer when their disk is full.
             (_, 451) => "The server could not write the file: see whether its disk is full, and its log.",
             (_, 532 | 550 | 553) => "Let the login write there, and see whether the folder archive.ftp.path exists.",

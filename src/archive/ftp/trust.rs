@@ -71,7 +71,7 @@ fn parse_pin(pin: &str) -> Result<String> {
     }
     let wanted = "archive.ftp.tls_pin_sha256 is no SHA-256: 64 hexadecimal digits";
     Err(Error::fatal("configuration", wanted)
-        .next("Print it with: openssl x509 -in CERTIFICATE -noout -fingerprint -sha256"))
+        .next("print it with: openssl x509 -in CERTIFICATE -noout -fingerprint -sha256"))
 }
 
 fn authorities(ftp: &config::Ftp, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>> {

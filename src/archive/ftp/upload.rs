@@ -218,7 +218,7 @@ impl<'a> Upload<'a> {
     fn refused_name(&self, failure: Failure) -> Error {
         Error::rejected("archive_name_refused", self.doing())
             .because(failure)
-            .next("Send the file under another name, or change archive.name.")
+            .next("send the file under another name, or change archive.name")
     }
 
     fn doing(&self) -> String {

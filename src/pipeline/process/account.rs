@@ -4,7 +4,8 @@ use crate::{
     receipt::Receipt,
     rows::{Existing, RULES},
     store::Part,
-    upload::{Cleaned, Counts, State, Stored, Upload},
+    upload::{Cleaned, Counts, State, Stored, TimeCounts, Upload},
+    wording::counted,
 };
 
 pub fn sum(parts: &[Part]) -> Stored {
@@ -44,43 +45,120 @@ pub fn receipt(upload: &Upload, cleaned: &Cleaned, counts: Counts, state: State,
     }
 }
 
-/// What a person should see beside the numbers.
+/// What a person should see beside the numbers, and what they can do about it. Everything that shows a receipt shows
+/// these, and nothing adds to them.
 fn remarks(upload: &Upload, cleaned: &Cleaned, counts: &Counts, state: State) -> Vec<String> {
+    let (id, options) = (upload.id(), &upload.new.options);
+    let keeps = options.existing == Existing::Keep;
     let mut remarks = Vec::new();
-    let id = upload.id();
-    if state == State::Cancelled && counts.inserted + counts.replaced > 0 {
-        let rows = counts.inserted + counts.replaced;
-        remarks.push(format!("The upload was cancelled; the {rows} rows that were stored until then stay."));
+    let stored = counts.inserted + counts.replaced;
+    if state == State::Cancelled && stored > 0 {
+        let rows = counted(stored, "row that was stored until then stays", "rows that were stored until then stay");
+        remarks.push(format!("it was cancelled; the {rows}"));
     }
-    if upload.new.options.existing == Existing::Keep && counts.already_present > 0 {
-        remarks.push(format!(
-            "{} ids were in the table already and stay as they were; to replace them: userdata again {id} --existing replace",
-            counts.already_present
-        ));
+    if keeps && counts.already_present > 0 {
+        let ids = counted(counts.already_present, "id was in the table already and stays as it was", SEVERAL_STAY);
+        remarks.push(format!("{ids}; to have this file's instead: userdata again {id} --existing replace"));
     }
     if counts.conflicting > 0 {
-        let line = if upload.new.options.existing == Existing::Keep { "first" } else { "last" };
+        let line = if keeps { "first" } else { "last" };
+        let ids = counted(counts.conflicting, "id comes", "ids come");
+        remarks.push(format!("{ids} more than once with different names or times; the {line} line was taken"));
+    }
+    remarks.extend(other_encoding(upload, cleaned));
+    // Formats without an offset are read in the zone as well.
+    let formats = cleaned.times.formats.iter().filter(|(format, _)| !has_offset(format)).map(|(_, count)| count);
+    let assumed = cleaned.times.zone + formats.sum::<u64>();
+    if assumed > 0 {
+        let (times, zone) = (counted(assumed, "time has", "times have"), options.zone);
         remarks.push(format!(
-            "{} ids come more than once with different names or times; the {line} line of each was taken.",
-            counts.conflicting
+            "{times} no offset and counted as {zone}; if that is not their zone: userdata again {id} --existing replace \
+             --zone ZONE"
         ));
     }
-    if let Some(label) = &cleaned.looks_like {
-        remarks.push(format!(
-            "{} rows are not {}; they look like {label}: userdata again {id} --encoding {label}",
-            cleaned.undecodable,
-            upload.new.options.encoding.name()
-        ));
-    }
-    if cleaned.times.zone > 0 {
-        let zone = upload.new.options.zone;
-        remarks.push(format!("{} times had no offset and were read in {zone}.", cleaned.times.zone));
-    }
-    if cleaned.times.folds + cleaned.times.gaps > 0 {
-        remarks.push(format!(
-            "{} times lie in an hour that came twice (the earlier instant was taken), {} in one that never was (shifted forward).",
-            cleaned.times.folds, cleaned.times.gaps
-        ));
-    }
+    remarks.extend(clock_changes(&cleaned.times));
     remarks
+}
+
+const SEVERAL_STAY: &str = "ids were in the table already and stay as they were";
+
+/// Of a file with bytes that its encoding does not have: what it looks like. Also told of one that failed.
+pub fn other_encoding(upload: &Upload, cleaned: &Cleaned) -> Option<String> {
+    let (id, encoding) = (upload.id(), upload.new.options.encoding.name());
+    let rows = counted(cleaned.undecodable, "row is", "rows are");
+    match &cleaned.looks_like {
+        _ if cleaned.undecodable == 0 => None,
+        Some(label) => {
+            Some(format!("{rows} not {encoding}; the file looks like {label}: userdata again {id} --encoding {label}"))
+        }
+        None => Some(format!("{rows} not {encoding}; name the encoding: userdata again {id} --encoding LABEL")),
+    }
+}
+
+fn clock_changes(times: &TimeCounts) -> Vec<String> {
+    let lie = |count| counted(count, "time lies", "times lie");
+    let twice = (times.folds > 0)
+        .then(|| format!("{} in an hour that came twice; the earlier one was taken", lie(times.folds)));
+    let never = (times.gaps > 0)
+        .then(|| format!("{} in an hour that the clocks left out; moved on by that hour", lie(times.gaps)));
+    twice.into_iter().chain(never).collect()
+}
+
+/// Whether a strftime format reads an offset or an instant.
+fn has_offset(format: &str) -> bool {
+    ["%z", "%:z", "%::z", "%:::z", "%#z", "%+", "%s"].iter().any(|part| format.contains(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::table::tests::upload;
+
+    fn told(cleaned: &Cleaned, counts: &Counts) -> Vec<String> {
+        let upload = upload("users.csv", State::Done);
+        let id = upload.id().to_string();
+        remarks(&upload, cleaned, counts, State::Done).into_iter().map(|text| text.replace(&id, "ID")).collect()
+    }
+
+    #[test]
+    fn rows_left_as_they_were_are_told_with_a_way_out() {
+        let one = Counts { already_present: 1, ..Counts::default() };
+        let stays = "1 id was in the table already and stays as it was; to have this file's instead: userdata again ID --existing replace";
+        assert_eq!(told(&Cleaned::default(), &one), [stays]);
+        let many = Counts { already_present: 8_000, conflicting: 2, ..Counts::default() };
+        let told = told(&Cleaned::default(), &many);
+        assert!(told[0].starts_with("8,000 ids were in the table already and stay as they were; "), "{told:?}");
+        assert_eq!(told[1], "2 ids come more than once with different names or times; the first line was taken");
+    }
+
+    #[test]
+    fn times_read_in_an_assumed_zone_are_told_with_a_way_out() {
+        let read = |zone, format: &str| {
+            let times = TimeCounts { zone, formats: [(format.to_string(), 5)].into(), ..TimeCounts::default() };
+            told(&Cleaned { times, ..Cleaned::default() }, &Counts::default())
+        };
+        let said = "8 times have no offset and counted as UTC; if that is not their zone: userdata again ID --existing \
+                    replace --zone ZONE";
+        assert_eq!(read(3, "%d-%m-%y"), [said]);
+        assert!(read(1, "%d %z")[0].starts_with("1 time has no offset"));
+        assert!(read(0, "%d %z").is_empty());
+    }
+
+    #[test]
+    fn hours_that_came_twice_or_never_are_told() {
+        let times = TimeCounts { folds: 1, gaps: 2, ..TimeCounts::default() };
+        let told = told(&Cleaned { times, ..Cleaned::default() }, &Counts::default());
+        assert_eq!(told[0], "1 time lies in an hour that came twice; the earlier one was taken");
+        assert_eq!(told[1], "2 times lie in an hour that the clocks left out; moved on by that hour");
+    }
+
+    #[test]
+    fn a_file_of_another_encoding_says_what_it_looks_like() {
+        let cleaned = Cleaned { undecodable: 1_201, looks_like: Some("windows-1252".into()), ..Cleaned::default() };
+        let told = told(&cleaned, &Counts::default());
+        assert_eq!(
+            told,
+            ["1,201 rows are not UTF-8; the file looks like windows-1252: userdata again ID --encoding windows-1252"]
+        );
+    }
 }

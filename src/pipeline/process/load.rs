@@ -18,6 +18,7 @@ use crate::{
     source::{FileSource, Source},
     store::{Bounds, Part, RangeLoad},
     upload::{Cleaned, Counts, Stage, State, Stored, Unit, Upload},
+    wording::grouped,
 };
 
 /// How often a transaction is begun anew in place before the upload goes back to wait for the database.
@@ -72,18 +73,22 @@ async fn keep_rejects(job: &Job, upload: &Upload, file: &CleanFile) -> Result<()
 
 fn may_be_stored(upload: &Upload, cleaned: &Cleaned) -> Result<()> {
     let (read, rejected) = (cleaned.read, cleaned.rejected);
-    let see = format!("mend the rejected rows (userdata rejects {}) and send the file again", upload.id());
+    let see = format!("mend the rejected rows and send them: userdata rejects {} -o rejects.csv", upload.id());
     if read > 0 && cleaned.good == 0 {
-        let example = cleaned.reasons.first().map_or(String::new(), |reason| {
-            format!("; line {}, column \"{}\": {}", reason.first_line, reason.field, reason.example)
-        });
-        return Err(Error::rejected("no_good_rows", format!("none of the {read} rows is good{example}")).next(see));
+        let text = match read {
+            1 => "its only row is a reject; nothing was stored".into(),
+            _ => format!("all its {} rows are rejects; nothing was stored", grouped(read)),
+        };
+        return Err(Error::rejected("no_good_rows", text).next(see));
     }
     if !upload.new.options.max_rejects.allows(rejected, read) {
         let limit = upload.new.options.max_rejects;
         let text = format!(
-            "{rejected} of {read} rows are rejects, more than max_rejects ({limit}) allows; nothing was stored"
+            "{} of {} rows are rejects, more than max_rejects ({limit}) allows; nothing was stored",
+            grouped(rejected),
+            grouped(read)
         );
+        let see = format!("{see}, or allow more: userdata retry {} --max-rejects N", upload.id());
         return Err(Error::rejected("too_many_rejects", text).next(see));
     }
     Ok(())

@@ -27,7 +27,7 @@ fn import_tells_the_result_on_standard_output_and_reasons_beside_it() {
     assert_eq!(ran.out(), "Finished. 12 new, 1 duplicate, 8 rejected.\n", "{ran}");
     let ran = place.run("import example.csv -q").code(3);
     assert_eq!(ran.out(), "Finished. 0 new, 13 duplicates, 8 rejected.\n", "{ran}");
-    ran.err_has("stay as they were; to replace them: userdata again");
+    ran.err_has("stay as they were; to have this file's instead: userdata again");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_waiting_upload_is_cancelled_and_opened_again() {
 fn of_several_files_each_is_told_and_the_worst_gives_the_exit_code() {
     let place = Place::new();
     place.file("good.csv", "id,name,time_of_start\n1,a,2017-03-07\n").file("empty.csv", "");
-    let ran = place.run("import empty.csv good.csv").code(1).err_has("error: the file is empty");
+    let ran = place.run("import empty.csv good.csv").code(1).err_has("error: empty.csv: the file is empty");
     ran.out_has("good.csv: Finished. 1 new, 0 duplicates, 0 rejected.\n");
     place.run("import good.csv none.csv").code(2).err_has("error: reading none.csv: No such file");
     place.run("import .").code(2).err_has("error: . is a folder\nnext: name the files in it");
