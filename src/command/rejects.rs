@@ -9,6 +9,7 @@ use crate::{
     archive::{Archive, name},
     cli::Rejects,
     error::{Error, Result},
+    pipeline::process::base_name,
     store::Store,
     upload::Upload,
 };
@@ -30,14 +31,18 @@ pub async fn run(store: &dyn Store, archive: &dyn Archive, args: &Rejects) -> Re
 /// The rejects' name in the archive; `None` when the file has none.
 fn place(upload: &Upload) -> Result<Option<String>> {
     let id = upload.id();
-    let Some(cleaned) = &upload.cleaned else {
-        let text = format!("upload {id} was not read yet: it is {}", upload.state);
-        let next = format!("follow it: userdata status {id} --watch");
-        let error = if upload.state.is_open() { Error::stopped(text) } else { Error::rejected("not_cleaned", text) };
-        return Err(error.next(next));
-    };
-    let kept = upload.archive_name.as_deref().or(upload.new.place.archive.as_deref());
-    Ok(kept.filter(|_| cleaned.rejected > 0).map(|kept| name::beside(kept, name::REJECTS)))
+    match &upload.cleaned {
+        Some(cleaned) => Ok((cleaned.rejected > 0).then(|| name::beside(&base_name(upload), name::REJECTS))),
+        None if upload.state.is_open() => {
+            Err(Error::stopped(format!("upload {id} was not read to its end yet: it is {}", upload.state))
+                .next(format!("follow it: userdata status {id} --watch")))
+        }
+        None => Err(Error::rejected(
+            "not_cleaned",
+            format!("upload {id} has no rejects: it is {}, and was not read to its end", upload.state),
+        )
+        .next(format!("why: userdata status {id}"))),
+    }
 }
 
 /// Writes a file whole or not at all: under another name first.

@@ -14,6 +14,7 @@ use tokio_util::io::ReaderStream;
 
 use crate::{
     archive::{ArchivedSource, name},
+    pipeline::process::base_name,
     receipt::Receipt,
     source::{FileSource, Source},
     upload::{Upload, UploadId},
@@ -87,12 +88,13 @@ pub(super) async fn rejects(State(context): State<Context>, Path(id): Path<Strin
     let upload = registered(&context, id).await?;
     let none = |text: String| Problem::new(StatusCode::NOT_FOUND, "no_rejects", text).of(id);
     let rejected = match &upload.cleaned {
-        None => return Err(none(format!("upload {id} has not been read yet; its state is {}", upload.state))),
+        None => return Err(none(format!("upload {id} was not read to its end; its state is {}", upload.state))),
         Some(cleaned) => cleaned.rejected,
     };
-    let archived = upload.archive_name.as_ref().filter(|_| rejected > 0);
-    let Some(archived) = archived else { return Err(none(format!("no row of upload {id} was rejected"))) };
-    let file = name::beside(archived, ".rejects.csv");
+    if rejected == 0 {
+        return Err(none(format!("no row of upload {id} was rejected")));
+    }
+    let file = name::beside(&base_name(&upload), name::REJECTS);
     let source = ArchivedSource { archive: Arc::clone(&context.archive), file };
     let size = context.archive.size(&source.file).await?;
     let size = size.ok_or_else(|| none(format!("{} is not there", source.name())))?;
