@@ -102,6 +102,7 @@ async fn exercise(backend: &dyn Backend) {
             a_load_without_ranges_is_done
             done_needs_every_range_and_every_good_row
             a_failed_upload_says_why
+            what_cleaning_found_is_kept_of_a_file_that_is_not_loaded
             what_nobody_works_on_can_be_abandoned
         }
         loads {

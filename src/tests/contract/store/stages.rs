@@ -2,7 +2,7 @@
 
 use userdata::{
     rows::Existing,
-    store::{Bounds, Release},
+    store::{Bounds, Release, Retry},
     upload::{Cleaned, ReasonCount, State},
 };
 
@@ -148,6 +148,20 @@ pub async fn a_failed_upload_says_why(bench: &Bench) {
     assert_eq!((upload.owner, upload.finished_ms.is_some()), (None, true));
     let told = store.events(claim.id).await.unwrap();
     assert_eq!(told.last().unwrap().message, failure("too_many_rejects").message);
+}
+
+pub async fn what_cleaning_found_is_kept_of_a_file_that_is_not_loaded(bench: &Bench) {
+    let store = &*bench.store;
+    let claim = claimed(store, &new_upload()).await;
+    let found = Cleaned { read: 3, rejected: 3, ..Cleaned::default() };
+    store.archived(&claim, None).await.unwrap();
+    store.note_cleaned(&claim, &found).await.unwrap();
+    store.fail(&claim, &failure("no_good_rows")).await.unwrap();
+    let upload = row(store, claim.id).await;
+    assert_eq!((upload.cleaned, upload.counts.read, upload.counts.rejected), (Some(found.clone()), 3, 3));
+    assert_lost("note_cleaned", store.note_cleaned(&claim, &found).await);
+    store.retry(claim.id, &Retry::default()).await.unwrap();
+    assert_eq!(row(store, claim.id).await.cleaned, None, "opened again, it is to be cleaned again");
 }
 
 pub async fn what_nobody_works_on_can_be_abandoned(bench: &Bench) {
