@@ -4,8 +4,17 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 #![allow(dead_code, reason = "the harness serves suites that follow")]
 
+mod again;
+mod bad_input;
+mod content;
 mod embedded;
+mod fetch;
 mod generator;
+mod import;
+mod kcat;
+mod limits;
+mod messages;
+mod names;
 mod process;
 mod services;
 mod world;
