@@ -8,7 +8,7 @@ use std::{
 };
 
 use figment::value::Value;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     layers::{Origin, Origins, refused, wrong},
@@ -43,7 +43,8 @@ impl Secrets<'_> {
         let credential = self.credentials.as_ref().map(|folder| folder.join(key)).filter(|path| path.exists());
         let file_key = format!("{key}_file");
         let mut ways = Vec::new();
-        if value.is_some() {
+        // Empty is what the shipped file has: it sets nothing, and so contradicts nothing.
+        if value.as_ref().is_some_and(|Secret(secret)| !secret.expose_secret().is_empty()) {
             ways.push(format!("{key} ({})", self.origin(key)));
         }
         if file.is_some() {
@@ -93,7 +94,7 @@ impl Secrets<'_> {
             };
             let value = text(&name)?.map(|Text(Property(secret))| Secret(secret));
             let file = text(&format!("{name}_file"))?;
-            let file = file.map(|Text(Property(path))| Text(secrecy::ExposeSecret::expose_secret(&path).to_string()));
+            let file = file.map(|Text(Property(path))| Text(path.expose_secret().to_string()));
             if let Some(secret) = self.find(&key, value, file)? {
                 properties.insert(name, secret);
             }
@@ -141,8 +142,6 @@ fn read(path: &Path) -> Result<SecretString, String> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
     use crate::config::{Layers, Loaded};
 
@@ -208,6 +207,15 @@ mod tests {
         let variables = [("USERDATA_WORKER__TOKEN", "geheim"), ("USERDATA_WORKER__TOKEN_FILE", "/x")];
         let error = load("", &variables).unwrap_err();
         assert!(error.contains("worker.token (variable USERDATA_WORKER__TOKEN) and worker.token_file"), "{error}");
+    }
+
+    #[test]
+    fn the_empty_passwords_of_the_shipped_file_contradict_no_credential() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("store.mysql.password"), "geheim").unwrap();
+        let credentials = ("CREDENTIALS_DIRECTORY", folder.path().to_str().unwrap());
+        let loaded = load(include_str!("../../Config.toml"), &[credentials]).unwrap();
+        assert_eq!(loaded.config.store.mysql.password.expose_secret(), "geheim");
     }
 
     #[test]

@@ -111,6 +111,40 @@ fn variables_are_read_as_the_key_wants_them() {
     assert_eq!(config.queue.kafka.brokers, "k1:9092,k2:9092");
 }
 
+/// What a container's environment may hold: whatever the file may, but the list of tokens.
+#[test]
+fn every_key_can_be_set_by_a_variable() {
+    let defaults = show::settings(&load("", &[]).unwrap().config);
+    for setting in defaults {
+        let text = match setting.value.unwrap_or_default() {
+            serde_json::Value::String(text) if !text.is_empty() => text,
+            serde_json::Value::Array(items) => {
+                items.iter().filter_map(serde_json::Value::as_str).collect::<Vec<_>>().join(",")
+            }
+            serde_json::Value::Null | serde_json::Value::String(_) => String::new(),
+            scalar => scalar.to_string(),
+        };
+        let (value, needed) = match (&*setting.key, &*text) {
+            ("server.public_url" | "server.worker_url", _) => ("https://users.example.com", None),
+            ("worker.servers", _) => ("http://10.0.0.4:9000", Some(("USERDATA_WORKER__TOKEN", "x"))),
+            ("archive.ftp.tls_ca_file", _) => ("/etc/ca.pem", Some(("USERDATA_ARCHIVE__FTP__TLS", "explicit"))),
+            ("archive.ftp.tls_pin_sha256", _) => (&*"9f".repeat(32), Some(("USERDATA_ARCHIVE__FTP__TLS", "explicit"))),
+            ("store.mysql.tls_ca_file", _) => ("/etc/ca.pem", Some(("USERDATA_STORE__MYSQL__TLS", "required"))),
+            (_, "") => ("x", None),
+            (_, text) => (text, None),
+        };
+        let name = format!("USERDATA_{}", setting.key.to_uppercase().replace('.', "__"));
+        let variables: Vec<_> = needed.into_iter().chain([(&*name, value)]).collect();
+        match load("", &variables) {
+            Ok(loaded) => assert_eq!(loaded.origin(&setting.key).to_string(), format!("variable {name}")),
+            Err(refusal) => {
+                assert_eq!(setting.key, "server.token", "{refusal}");
+                assert!(refusal.contains("can be set in a file only"), "{refusal}");
+            }
+        }
+    }
+}
+
 #[test]
 fn an_empty_variable_counts_as_unset_and_those_of_tests_are_no_keys() {
     let variables = [
