@@ -47,7 +47,10 @@ pub async fn run(config: Arc<Config>, with_worker: bool) -> Result<Exit> {
         let token = stop.clone();
         tasks.spawn(async move { worker.run(token).await });
     }
-    let page = config.server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    // No browser goes to 0.0.0.0.
+    let shown =
+        if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() };
+    let page = config.server.public_url.clone().unwrap_or_else(|| format!("http://{shown}"));
     info!(page, spool = %config.spool.path.display(), store = pipeline.store.name(), "serving");
     output::message(format_args!("userdata is at {page}; data in {}", config.data.display()));
     shutdown::ready();
