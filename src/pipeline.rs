@@ -72,6 +72,12 @@ impl Pipeline {
             QueueKind::Local => Arc::new(Local::new(store.clone())),
             QueueKind::Kafka => Arc::new(Kafka::new(&config.queue.kafka)?),
         };
+        #[cfg(feature = "faults")]
+        let transactions = if crate::faults::small_transactions() {
+            Transactions { block_rows: 100, rows: 100, ranges: transactions.ranges.min(2), ..transactions }
+        } else {
+            transactions
+        };
         Ok(Arc::new(Self { config, queue, archive, store, transactions, spool: OnceLock::new() }))
     }
 
@@ -86,6 +92,8 @@ impl Pipeline {
 
     /// Enters a received upload in the ledger and announces it. What fails here is done again by the sweep.
     pub async fn submit(&self, new: &NewUpload) -> Result<()> {
+        #[cfg(feature = "faults")]
+        crate::faults::hold("on-disk").await;
         if self.store.register(new).await? {
             info!(upload = %new.id, size = new.size, sender = new.sender, "registered");
         }

@@ -145,6 +145,10 @@ pub trait Store: Send + Sync {
     /// `done`, `failed` or `cancelled` uploads that were archived, whose receipt's copy is not in the archive yet.
     async fn receipts_missing(&self, limit: u32) -> Result<Vec<Upload>>;
 
+    /// The right to make the receipt's copy, which two must not make at once: true for one caller, until `lease` has
+    /// run out or the copy is there.
+    async fn take_receipt(&self, id: UploadId, lease: Duration) -> Result<bool>;
+
     async fn receipt_copied(&self, id: UploadId) -> Result<()>;
 
     // --- the local queue's parked messages ---

@@ -25,6 +25,10 @@ impl<'a> Rest<'a> {
     /// Fills `buffer` with the next bytes, at most `piece` of them; empty at the end. A source that ends before its
     /// size, or fails, is its own service's error.
     pub async fn next(&mut self, buffer: &mut Vec<u8>, piece: usize) -> Result<()> {
+        #[cfg(feature = "faults")]
+        if 0 < self.left && self.left < self.total {
+            crate::faults::hold("transfer").await;
+        }
         let wanted = usize::try_from(self.left).map_or(piece, |left| left.min(piece));
         buffer.resize(wanted, 0);
         let mut filled = 0;

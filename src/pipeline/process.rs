@@ -219,6 +219,8 @@ impl Worker {
     async fn stages(&self, job: &Job) -> Result<Ended> {
         let store = &self.pipeline.store;
         store.take_over(&job.claim).await?;
+        #[cfg(feature = "faults")]
+        crate::faults::hold("claimed").await;
         let upload = job.upload().await?;
         if upload.cancel_asked {
             return job.finish_cancelled().await;
@@ -227,6 +229,8 @@ impl Worker {
         if matches!(upload.state, State::Received | State::Archiving) {
             archive::archive(job, &upload, source.as_ref()).await?;
             self.pauses.answered(Service::Archive);
+            #[cfg(feature = "faults")]
+            crate::faults::hold("archived").await;
         }
         if !store.is_next(&job.claim).await? {
             debug!(upload = %job.claim.id, "an earlier upload that replaces rows comes first");

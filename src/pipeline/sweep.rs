@@ -51,6 +51,8 @@ async fn register_and_announce(pipeline: &Pipeline, registered: &mut HashSet<Upl
     let spool = pipeline.spool()?;
     let unregistered = spool.ids()?.into_iter().rev().filter(|id| !registered.contains(id)).collect::<Vec<_>>();
     for id in unregistered {
+        #[cfg(feature = "faults")]
+        crate::faults::hold("on-disk").await;
         if let Some(new) = spool.read(id)?
             && pipeline.store.register(&new).await?
         {
@@ -117,8 +119,11 @@ async fn copy_receipts(pipeline: &Pipeline) -> Result<()> {
     Ok(())
 }
 
-/// Lays the receipt beside the original and notes that it is there.
+/// Lays the receipt beside the original and notes that it is there, unless somebody else is about to.
 pub async fn copy_receipt(pipeline: &Pipeline, upload: &Upload, receipt: &Receipt) -> Result<()> {
+    if !pipeline.store.take_receipt(upload.id(), pipeline.config.worker.lease).await? {
+        return Ok(());
+    }
     let text = serde_json::to_vec_pretty(receipt)
         .map_err(|error| Error::fatal("receipt_unwritable", "writing a receipt").because(error))?;
     let beside = name::beside(&base_name(upload), ".receipt.json");

@@ -180,6 +180,10 @@ impl<D: Database> Store for Ledger<D> {
         listing::receipts_missing(&self.db, limit).await
     }
 
+    async fn take_receipt(&self, id: UploadId, lease: Duration) -> Result<bool> {
+        account::take_receipt(&self.db, id, lease).await
+    }
+
     async fn receipt_copied(&self, id: UploadId) -> Result<()> {
         account::receipt_copied(&self.db, id).await
     }

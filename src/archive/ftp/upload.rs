@@ -60,9 +60,10 @@ impl<'a> Upload<'a> {
         session.remove(&self.temp_path).await.map_err(|failure| self.error(failure))?;
         session = self.write(session, None).await?;
         if let Err(failure) = session.rename(&self.temp_path, &self.path).await {
-            // Some servers don't rename over a file that is there.
-            let removed = failure.is_reply() && session.remove(&self.path).await.map_err(|other| self.error(other))?;
-            if !removed {
+            // Some servers don't rename over a file that is there. Without a temp file to take its place it stays.
+            let whole = failure.is_reply()
+                && session.size(&self.temp_path).await.map_err(|other| self.error(other))? == Some(self.total);
+            if !(whole && session.remove(&self.path).await.map_err(|other| self.error(other))?) {
                 return Err(self.not_renamed(&mut session, failure).await);
             }
             session.rename(&self.temp_path, &self.path).await.map_err(|failure| self.error(failure))?;

@@ -79,14 +79,21 @@ async fn store(job: &Job, upload: &Upload, chosen: &str, source: &dyn Source) ->
     remove_older_temps(job, chosen).await
 }
 
+/// Lays the rejects beside the original: the same content, whoever writes it.
+pub async fn keep_rejects(job: &Job, upload: &Upload, rejects: &dyn Source) -> Result<()> {
+    let beside = name::beside(&base_name(upload), name::REJECTS);
+    job.unless_stopped(job.pipeline.archive.store_beside(&temp_name(job, &beside), &beside, rejects)).await?;
+    remove_older_temps(job, &beside).await
+}
+
 fn temp_name(job: &Job, chosen: &str) -> String {
     name::temp(chosen, job.claim.id, job.claim.fence.number)
 }
 
-/// What claims that died in mid-transfer left behind. A stopped one that wakes up finds its temp file gone.
-async fn remove_older_temps(job: &Job, chosen: &str) -> Result<()> {
+/// What claims that died while they wrote a file left behind. A stopped one that wakes up finds its temp file gone.
+async fn remove_older_temps(job: &Job, file: &str) -> Result<()> {
     for fence in 1..job.claim.fence.number {
-        let temp = name::temp(chosen, job.claim.id, fence);
+        let temp = name::temp(file, job.claim.id, fence);
         if job.unless_stopped(job.pipeline.archive.remove(&temp)).await? {
             debug!(upload = %job.claim.id, fence, "removed what an earlier claim left in the archive");
         }
@@ -94,12 +101,14 @@ async fn remove_older_temps(job: &Job, chosen: &str) -> Result<()> {
     Ok(())
 }
 
-/// Takes back what a lost claim had begun; only its own temp file, and only if that works at once.
+/// Takes back what a lost claim had begun; only its own temp files, and only if that works at once.
 pub async fn remove_temp(job: &Job) {
     let Ok(upload) = job.upload().await else { return };
-    if let Some(chosen) = &upload.archive_name
-        && let Err(error) = job.pipeline.archive.remove(&temp_name(job, chosen)).await
-    {
-        debug!(upload = %job.claim.id, %error, "the temp file of a lost claim stays for its successor to remove");
+    let original = base_name(&upload);
+    for file in [&name::beside(&original, name::REJECTS), &original] {
+        if let Err(error) = job.pipeline.archive.remove(&temp_name(job, file)).await {
+            debug!(upload = %job.claim.id, %error, "the temp file of a lost claim stays for its successor to remove");
+            return;
+        }
     }
 }

@@ -6,7 +6,6 @@ use std::{sync::Arc, time::Instant};
 use tracing::{debug, info, warn};
 
 use crate::{
-    archive::name,
     error::{Error, Kind, Result, Service},
     load::{self, CleanFile, merge::Merge},
     pipeline::{
@@ -38,7 +37,12 @@ pub async fn load(job: &Job, upload: &Upload, source: Arc<dyn Source>) -> Result
     })
     .await?;
     let cleaned = file.cleaned();
-    keep_rejects(job, upload, &file).await?;
+    #[cfg(feature = "faults")]
+    crate::faults::hold("cleaned").await;
+    // In the archive right after cleaning, also when the file ends as `failed`.
+    if let Some(rejects) = file.rejects() {
+        archive::keep_rejects(job, upload, &FileSource(rejects.to_owned())).await?;
+    }
     if let Err(refusal) = may_be_stored(upload, cleaned) {
         pipeline.store.note_cleaned(&job.claim, cleaned).await?;
         return Err(refusal);
@@ -60,15 +64,6 @@ pub async fn load(job: &Job, upload: &Upload, source: Arc<dyn Source>) -> Result
     drop(file);
     remove_work(job);
     Ok(())
-}
-
-/// Rejects are in the archive right after cleaning, also when the file ends as `failed`.
-async fn keep_rejects(job: &Job, upload: &Upload, file: &CleanFile) -> Result<()> {
-    let Some(rejects) = file.rejects() else { return Ok(()) };
-    let beside = name::beside(&archive::base_name(upload), ".rejects.csv");
-    let temp = name::temp(&beside, job.claim.id, job.claim.fence.number);
-    let rejects = FileSource(rejects.to_owned());
-    job.unless_stopped(job.pipeline.archive.store_beside(&temp, &beside, &rejects)).await
 }
 
 fn may_be_stored(upload: &Upload, cleaned: &Cleaned) -> Result<()> {
@@ -118,6 +113,10 @@ async fn load_part(job: &Job, upload: &Upload, file: &CleanFile, mut part: Part)
             Ok((moved, stream)) => {
                 job.meter.add(moved.stored.good - part.stored.good);
                 (part, merge, failures) = (moved, Some(stream), 0);
+                #[cfg(feature = "faults")]
+                if !part.finished {
+                    crate::faults::hold("loading").await;
+                }
             }
             Err(error) if is_of_the_store(&error) && failures < TRIES => {
                 failures += 1;
@@ -151,6 +150,8 @@ async fn fill(transaction: &mut dyn RangeLoad, mut merge: Merge, sizes: &Transac
         rows += block.len() as u64;
         bytes += block.bytes();
         transaction.put(block).await?;
+        #[cfg(feature = "faults")]
+        crate::faults::hold("transaction").await;
         if rows >= sizes.rows || bytes >= sizes.bytes || begun.elapsed() >= sizes.time {
             return Ok((merge, false));
         }
@@ -179,7 +180,11 @@ async fn finish(job: &Job, upload: &Upload, cleaned: &Cleaned, stored: &Stored) 
     let upload = job.upload().await.unwrap_or_else(|_| upload.clone());
     let counts = Counts::new(cleaned, stored);
     let receipt = account::receipt(&upload, cleaned, counts, State::Done, &job.claim.owner);
+    #[cfg(feature = "faults")]
+    crate::faults::hold("finish").await;
     job.pipeline.store.finish(&job.claim, &receipt).await?;
+    #[cfg(feature = "faults")]
+    crate::faults::hold("done").await;
     info!(
         upload = %job.claim.id, read = counts.read, inserted = counts.inserted, replaced = counts.replaced,
         duplicates = counts.duplicates, rejected = counts.rejected, "done"

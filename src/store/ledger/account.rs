@@ -1,5 +1,7 @@
 //! How an upload ends: `done`, `failed` or `cancelled`, always with its account and its event in one transaction.
 
+use std::time::Duration;
+
 use super::{
     entry::{Entry, entry},
     history,
@@ -10,8 +12,8 @@ use crate::{
     error::{Error, Result},
     receipt::Receipt,
     store::{
-        lost,
-        session::{Database, Lane},
+        as_ms, lost,
+        session::{Database, Lane, Value},
     },
     upload::{Claim, Failure, State, UploadId},
 };
@@ -137,6 +139,17 @@ pub(super) async fn end(transaction: &mut Transaction, entry: &Entry, ending: &E
     parameters.push(value::id(entry.id()));
     transaction.execute(sql, &parameters).await?;
     history::note(transaction, &entry.upload, ending.state, ending.message.clone()).await
+}
+
+/// What has ended has no claim: its lease is the receipt's.
+pub(super) async fn take_receipt(db: &dyn Database, id: UploadId, lease: Duration) -> Result<bool> {
+    let sql = "update userdata_upload set beat = beat + 1, lease_until_ms = {now} + ? where id = ? \
+               and receipt_copied = 0 and finished_ms is not null \
+               and (lease_until_ms is null or lease_until_ms < {now})";
+    let mut transaction = Transaction::begin(db, Lane::Work).await?;
+    let taken = transaction.execute(sql, &[Value::Int(as_ms(lease)), value::id(id)]).await? == 1;
+    transaction.commit().await?;
+    Ok(taken)
 }
 
 pub(super) async fn receipt_copied(db: &dyn Database, id: UploadId) -> Result<()> {

@@ -152,11 +152,16 @@ impl World {
 
     /// A worker with a work folder of its own.
     pub async fn worker(&self, name: &str, own: &[(&str, &str)]) -> Role {
-        let work = format!("work = \"{}\"", self.path().join(name).display());
-        let own: Vec<_> = own.iter().copied().chain([("worker", work.as_str())]).collect();
-        let mut worker = Role::start(name, &mut self.command_with(&["worker"], &own));
+        let mut worker = Role::start(name, &mut self.worker_command(name, own));
         worker.logged("working").await;
         worker
+    }
+
+    /// What `worker` starts.
+    pub fn worker_command(&self, name: &str, own: &[(&str, &str)]) -> Command {
+        let work = format!("work = \"{}\"", self.path().join(name).display());
+        let own: Vec<_> = own.iter().copied().chain([("worker", work.as_str())]).collect();
+        self.command_with(&["worker"], &own)
     }
 
     /// The user table.
@@ -228,7 +233,8 @@ pub struct Server {
 }
 
 impl Server {
-    async fn of(mut role: Role) -> Self {
+    /// Of a `serve` that was just started.
+    pub async fn of(mut role: Role) -> Self {
         // The first provider wins; a later one is the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let line = role.logged("userdata is at http").await;

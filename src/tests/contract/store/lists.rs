@@ -126,10 +126,18 @@ pub async fn receipts_are_missing_until_they_are_copied(bench: &Bench) {
     let missing = async |limit| ids(&store.receipts_missing(limit).await.unwrap());
     assert_eq!(missing(10).await, expected);
     assert_eq!(missing(1).await, expected[..1]);
+    assert!(store.take_receipt(expected[1], LONG).await.unwrap());
+    assert!(!store.take_receipt(expected[1], LONG).await.unwrap(), "two would copy it at once");
+    assert!(store.take_receipt(expected[2], SHORT).await.unwrap());
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    while !store.take_receipt(expected[2], SHORT).await.unwrap() {
+        assert!(tokio::time::Instant::now() < deadline, "who died over the copy keeps it for ever");
+    }
     for _ in 0..2 {
         store.receipt_copied(expected[1]).await.unwrap();
     }
     assert!(row(store, expected[1]).await.receipt_copied);
+    assert!(!store.take_receipt(expected[1], LONG).await.unwrap(), "it is there already");
     assert_eq!(missing(10).await, [expected[0], expected[2]]);
     // Opened again, it will have another receipt.
     store.retry(expected[1], &Default::default()).await.unwrap();

@@ -1,0 +1,52 @@
+//! Holding a process at a named place (src/faults.rs) until the test lets it go.
+
+use std::path::PathBuf;
+
+use tokio::process::Command;
+
+use crate::{
+    process::Role,
+    world::{Server, World},
+};
+
+/// A place where a process waits.
+pub struct Hold {
+    pub point: &'static str,
+    file: PathBuf,
+}
+
+impl Hold {
+    pub fn at(world: &World, point: &'static str) -> Self {
+        let file = world.write(&format!("hold-{point}-{}", uuid::Uuid::new_v4().simple()), "");
+        Self { point, file }
+    }
+
+    pub fn release(&self) {
+        std::fs::remove_file(&self.file).unwrap();
+    }
+
+    fn on(&self, command: &mut Command) {
+        // Small transactions, so that there is a middle of a range to be held in.
+        let fault = format!("hold:{}:{};small-transactions", self.point, self.file.display());
+        command.env("USERDATA_FAULT", fault);
+    }
+
+    /// Starts a worker that will wait there.
+    pub fn worker(&self, world: &World, name: &str, own: &[(&str, &str)]) -> Role {
+        let mut command = world.worker_command(name, own);
+        self.on(&mut command);
+        Role::start(name, &mut command)
+    }
+
+    /// Starts a server that will wait there.
+    pub async fn serve(&self, world: &World) -> Server {
+        let mut command = world.command(&["serve"]);
+        self.on(&mut command);
+        Server::of(Role::start("serve", &mut command)).await
+    }
+
+    /// Waits until the process is there.
+    pub async fn reached(&self, role: &mut Role) {
+        role.logged(&format!("held at {}", self.point)).await;
+    }
+}
