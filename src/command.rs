@@ -152,6 +152,9 @@ async fn on_services(layers: Layers, command: Command) -> Result<Exit> {
     }
     let pipeline = Pipeline::open(config.clone()).await?;
     let (store, archive) = (pipeline.store.as_ref(), pipeline.archive.as_ref());
+    if !matches!(command, Command::Topic(_) | Command::Db(_)) {
+        pipeline.check_ledger().await?;
+    }
     match &command {
         Command::Topic(Topic::Create(_)) => topic::create(&config, pipeline.queue.as_ref()).await,
         Command::Db(Db::Init(args)) => db::init(store, args).await,

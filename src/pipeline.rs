@@ -51,6 +51,8 @@ pub struct Pipeline {
     pub store: Arc<dyn Store>,
     pub transactions: Transactions,
     spool: OnceLock<Arc<Spool>>,
+    /// Set once the ledger has said its version.
+    ledger: tokio::sync::OnceCell<()>,
 }
 
 impl Pipeline {
@@ -78,7 +80,15 @@ impl Pipeline {
         } else {
             transactions
         };
-        Ok(Arc::new(Self { config, queue, archive, store, transactions, spool: OnceLock::new() }))
+        Ok(Arc::new(Self {
+            config,
+            queue,
+            archive,
+            store,
+            transactions,
+            spool: OnceLock::new(),
+            ledger: Default::default(),
+        }))
     }
 
     /// The spool's folder; made when a role first needs it.
@@ -90,10 +100,17 @@ impl Pipeline {
         Ok(self.spool.get_or_init(|| opened).clone())
     }
 
+    /// Whether the ledger has a version that this program works with (DESIGN 3.1, versions): asked before its first
+    /// use, once it can be reached. `Fatal`, code `ledger_version`, when not: whoever runs stops with it.
+    pub async fn check_ledger(&self) -> Result<()> {
+        self.ledger.get_or_try_init(|| self.store.check()).await.copied()
+    }
+
     /// Enters a received upload in the ledger and announces it. What fails here is done again by the sweep.
     pub async fn submit(&self, new: &NewUpload) -> Result<()> {
         #[cfg(feature = "faults")]
         crate::faults::hold("on-disk").await;
+        self.check_ledger().await?;
         if self.store.register(new).await? {
             info!(upload = %new.id, size = new.size, sender = new.sender, "registered");
         }

@@ -25,6 +25,9 @@ pub mod sqlite;
 /// Attempts in a row that may die or end unexpectedly without having moved anything.
 pub const ATTEMPTS_MAX: u32 = 3;
 
+/// The code of `check`'s error where this program cannot work with the ledger.
+pub const LEDGER_VERSION: &str = "ledger_version";
+
 #[async_trait]
 pub trait Store: Send + Sync {
     /// For messages: "MySQL at 10.0.0.6:3306, database userdb".

@@ -165,6 +165,8 @@ pub struct Upload {
     pub cancel_asked: bool,
     /// The rules (`rows::RULES`) under which a half-stored load was cleaned.
     pub rules: Option<u32>,
+    /// Rows that were stored by loads that a `retry` started over; this one finds them in the table.
+    pub stored_before: u64,
     pub cleaned: Option<Cleaned>,
     pub counts: Counts,
     pub progress: Option<Progress>,

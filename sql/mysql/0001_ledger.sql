@@ -44,6 +44,8 @@ create table if not exists userdata_upload (
     mark             varchar(100),
     cancel_asked     int          not null default 0,
     rules            int,
+    -- rows that loads stored which were started over
+    stored_before    bigint       not null default 0,
     -- JSON: Cleaned, Progress, Waiting, Failure, Receipt
     cleaned          mediumtext,
     progress         mediumtext,

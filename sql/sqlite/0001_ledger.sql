@@ -44,6 +44,8 @@ create table if not exists userdata_upload (
     mark             text,
     cancel_asked     integer not null default 0,
     rules            integer,
+    -- rows that loads stored which were started over
+    stored_before    integer not null default 0,
     -- JSON: Cleaned, Progress, Waiting, Failure, Receipt
     cleaned          text,
     progress         text,

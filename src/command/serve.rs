@@ -39,10 +39,7 @@ pub async fn run(config: Arc<Config>, with_worker: bool) -> Result<Exit> {
     let mut tasks: JoinSet<Result<()>> = JoinSet::new();
     tasks.spawn(web::serve(listener, context, stop.clone()));
     let (sweeping, token) = (pipeline.clone(), stop.clone());
-    tasks.spawn(async move {
-        sweep::spool(&sweeping, &token).await;
-        Ok(())
-    });
+    tasks.spawn(async move { sweep::spool(&sweeping, &token).await });
     if let Some(worker) = worker {
         let token = stop.clone();
         tasks.spawn(async move { worker.run(token).await });

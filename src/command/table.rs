@@ -106,6 +106,7 @@ pub mod tests {
             fence: 0,
             cancel_asked: false,
             rules: None,
+            stored_before: 0,
             cleaned: None,
             counts: Counts::default(),
             progress: None,

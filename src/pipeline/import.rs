@@ -113,6 +113,10 @@ impl Pipeline {
                     .next(format!("workers go on with it; follow it: userdata status {} --watch", new.id)));
             }
             let inherits = upload.owner.is_none().then_some(upload.fence).filter(|fence| *fence > 0);
+            if !worker.may_work_on(&upload) {
+                let _ = stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await;
+                continue;
+            }
             match self.store.claim(new.id, worker.name(), lease).await? {
                 ClaimOutcome::Claimed(claim) => {
                     if let Ended::Waiting(_) | Ended::HandedBack = worker.work(claim, inherits, meter, stop).await {

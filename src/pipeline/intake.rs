@@ -47,6 +47,7 @@ async fn settle(pipeline: &Pipeline, reach: &Reach, delivery: Box<dyn Delivery>)
         Err(unreadable) => return park(delivery, &unreadable.to_string()).await,
     };
     let id = announcement.uuid;
+    pipeline.check_ledger().await?;
     if pipeline.store.upload(id).await?.is_none() {
         if !reach.allows(&announcement.path) {
             let reason = format!(

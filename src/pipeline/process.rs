@@ -15,7 +15,7 @@ use crate::{
     meter::Meter,
     pipeline::{Pipeline, failure, intake, reach::Reach, sweep, work::WorkFolder, worker_name},
     rows::RULES,
-    store::{ClaimOutcome, Release},
+    store::{ClaimOutcome, LEDGER_VERSION, Release},
     upload::{Claim, State, Upload, UploadId},
 };
 
@@ -65,6 +65,11 @@ pub enum Ended {
     Lost,
 }
 
+/// Whether its load was begun under other row rules than this program's: only a worker that has them continues it.
+pub fn has_other_rules(upload: &Upload) -> bool {
+    upload.state == State::Loading && upload.rules.is_some_and(|rules| rules != RULES)
+}
+
 pub struct Worker {
     pipeline: Arc<Pipeline>,
     reach: Reach,
@@ -92,27 +97,39 @@ impl Worker {
         &self.reach
     }
 
-    /// Works until told to stop; every task has ended when it returns.
+    /// Works until told to stop; every task has ended when it returns. `Fatal` with a ledger of another version.
     pub async fn run(self: &Arc<Self>, stop: CancellationToken) -> Result<()> {
-        self.work.remove_left_behind(self.pipeline.store.as_ref()).await?;
+        match self.pipeline.check_ledger().await {
+            Ok(()) => self.work.remove_left_behind(self.pipeline.store.as_ref()).await?,
+            // What was left behind is looked at at the next start.
+            Err(error) if error.kind == Kind::Transient => {}
+            Err(error) => return Err(error),
+        }
         let mut tasks = JoinSet::new();
         let (worker, token) = (self.clone(), stop.clone());
         tasks.spawn(async move {
             let wake = || worker.wake.notify_waiters();
             intake::run(&worker.pipeline, &worker.reach, &token, wake).await;
+            Ok(())
         });
         let (worker, token) = (self.clone(), stop.clone());
-        tasks.spawn(async move { sweep::ledger(&worker.pipeline, &worker.reach, &token).await });
+        tasks.spawn(async move {
+            sweep::ledger(&worker.pipeline, &worker.reach, &token).await;
+            Ok(())
+        });
         for _ in 0..self.pipeline.config.worker.slots {
             let (worker, token) = (self.clone(), stop.clone());
             tasks.spawn(async move { worker.slot(&token).await });
         }
         info!(worker = self.name, store = self.pipeline.store.name(), queue = self.pipeline.queue.name(), "working");
         while let Some(ended) = tasks.join_next().await {
-            if let Err(panic) = ended {
+            let ended = ended.unwrap_or_else(|panic| {
+                Err(Error::fatal("task_failed", "a task of this worker ended unexpectedly").because(panic))
+            });
+            if ended.is_err() {
                 stop.cancel();
-                tasks.join_all().await;
-                return Err(Error::fatal("task_failed", "a task of this worker ended unexpectedly").because(panic));
+                while tasks.join_next().await.is_some() {}
+                return ended;
             }
         }
         self.pipeline.queue.close().await;
@@ -120,7 +137,7 @@ impl Worker {
         Ok(())
     }
 
-    async fn slot(&self, stop: &CancellationToken) {
+    async fn slot(&self, stop: &CancellationToken) -> Result<()> {
         while !stop.is_cancelled() {
             match self.step(stop).await {
                 Ok(Step::Worked(..)) => self.told_trouble(None),
@@ -128,12 +145,14 @@ impl Worker {
                     self.told_trouble(None);
                     self.rest(stop).await;
                 }
+                Err(error) if error.code == LEDGER_VERSION => return Err(error),
                 Err(error) => {
                     self.told_trouble(Some(&error));
                     self.rest(stop).await;
                 }
             }
         }
+        Ok(())
     }
 
     async fn rest(&self, stop: &CancellationToken) {
@@ -161,7 +180,11 @@ impl Worker {
         if !self.pauses.may_try(Service::Store) {
             return Ok(Step::Idle);
         }
-        let looked = self.pipeline.store.candidates(CANDIDATES).await;
+        let looked = async {
+            self.pipeline.check_ledger().await?;
+            self.pipeline.store.candidates(CANDIDATES).await
+        };
+        let looked = looked.await;
         let candidates = looked.inspect_err(|_| self.pauses.refused(Service::Store))?;
         self.pauses.answered(Service::Store);
         for upload in candidates {
@@ -185,12 +208,14 @@ impl Worker {
         Ok(Step::Idle)
     }
 
-    fn may_work_on(&self, upload: &Upload) -> bool {
-        let rules_fit = upload.state != State::Loading || upload.rules.is_none_or(|rules| rules == RULES);
+    /// Whether this worker can do what is left of an upload, and no service that it needs is known to refuse.
+    pub fn may_work_on(&self, upload: &Upload) -> bool {
         let needs_archive = matches!(upload.state, State::Received | State::Archiving);
-        rules_fit
-            && (upload.cancel_asked || self.reach.may_reach(upload))
-            && (!needs_archive || self.pauses.may_try(Service::Archive))
+        // Of what is flagged only the cancellation is left.
+        upload.cancel_asked
+            || (!has_other_rules(upload)
+                && self.reach.may_reach(upload)
+                && (!needs_archive || self.pauses.may_try(Service::Archive)))
     }
 
     /// Works on a claimed upload until it ends or has to wait, and tells the ledger which.

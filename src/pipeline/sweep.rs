@@ -11,14 +11,14 @@ use crate::{
     error::{Error, Result},
     pipeline::{
         Pipeline, now_ms,
-        process::{self, base_name},
+        process::{self, base_name, has_other_rules},
         reach::{Reach, missing},
     },
     receipt::Receipt,
     rows::RULES,
     source::MemorySource,
-    store::as_ms,
-    upload::{Failure, State, Upload, UploadId},
+    store::{LEDGER_VERSION, as_ms},
+    upload::{Failure, Upload, UploadId},
 };
 
 const EVERY: Duration = Duration::from_secs(3);
@@ -31,8 +31,9 @@ const UNREADABLE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// How long a half-stored load may wait for a worker of its rules.
 const OTHER_RULES_MAX: Duration = Duration::from_secs(3600);
 
-/// What the owner of a spool does: registers and announces what lies in it, and removes what need not be kept.
-pub async fn spool(pipeline: &Pipeline, stop: &CancellationToken) {
+/// What the owner of a spool does: registers and announces what lies in it, and removes what need not be kept. Ends
+/// early, with `Fatal`, where the ledger is of another version.
+pub async fn spool(pipeline: &Pipeline, stop: &CancellationToken) -> Result<()> {
     let mut registered = HashSet::new();
     let mut trouble = None;
     let mut cleaned = None::<tokio::time::Instant>;
@@ -42,13 +43,18 @@ pub async fn spool(pipeline: &Pipeline, stop: &CancellationToken) {
             cleaned = Some(tokio::time::Instant::now());
             swept = clean_spool(pipeline, &mut registered).await;
         }
+        if swept.as_ref().is_err_and(|error| error.code == LEDGER_VERSION) {
+            return swept;
+        }
         tell(&mut trouble, swept.err(), "received uploads are kept in the spool until this is put right");
         let _ = stop.run_until_cancelled(tokio::time::sleep(EVERY)).await;
     }
+    Ok(())
 }
 
 async fn register_and_announce(pipeline: &Pipeline, registered: &mut HashSet<UploadId>) -> Result<()> {
     let spool = pipeline.spool()?;
+    pipeline.check_ledger().await?;
     let unregistered = spool.ids()?.into_iter().rev().filter(|id| !registered.contains(id)).collect::<Vec<_>>();
     for id in unregistered {
         #[cfg(feature = "faults")]
@@ -100,6 +106,7 @@ pub async fn ledger(pipeline: &Pipeline, reach: &Reach, stop: &CancellationToken
     let mut trouble = None;
     while !stop.is_cancelled() {
         let swept = async {
+            pipeline.check_ledger().await?;
             copy_receipts(pipeline).await?;
             abandon_hopeless(pipeline, reach).await
         };
@@ -168,10 +175,6 @@ fn unreadable(upload: &Upload) -> Failure {
         message: format!("no worker could read {} for a day", path.display()),
         next: Some("make the file readable for a worker, then retry the upload".into()),
     }
-}
-
-fn has_other_rules(upload: &Upload) -> bool {
-    upload.state == State::Loading && upload.rules.is_some_and(|rules| rules != RULES)
 }
 
 fn under_other_rules(upload: &Upload) -> Failure {

@@ -60,9 +60,8 @@ impl Kafka {
             producer: OnceCell::new(),
             consumer: Mutex::new(None),
         };
-        // A property that librdkafka does not know shows here, before anything starts.
-        let _: BaseConsumer = shared
-            .client()
+        // A property that librdkafka does not know, or that contradicts another, shows here, before anything starts.
+        let _: BaseConsumer = Consumer::settings(&shared)
             .create()
             .map_err(|error| Error::fatal("kafka_properties", "reading queue.kafka.properties").because(error))?;
         Ok(Self(Arc::new(shared)))

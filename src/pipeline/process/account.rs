@@ -56,8 +56,14 @@ fn remarks(upload: &Upload, cleaned: &Cleaned, counts: &Counts, state: State) ->
         let rows = counted(stored, "row that was stored until then stays", "rows that were stored until then stay");
         remarks.push(format!("it was cancelled; the {rows}"));
     }
-    if keeps && counts.already_present > 0 {
-        let ids = counted(counts.already_present, "id was in the table already and stays as it was", SEVERAL_STAY);
+    if upload.stored_before > 0 {
+        let rows =
+            counted(upload.stored_before, "row that was stored before counts", "rows that were stored before count");
+        remarks.push(format!("it was loaded again from the start; the {rows} as already in the table"));
+    }
+    let others = counts.already_present.saturating_sub(upload.stored_before);
+    if keeps && others > 0 {
+        let ids = counted(others, "id was in the table already and stays as it was", SEVERAL_STAY);
         remarks.push(format!("{ids}; to have this file's instead: userdata again {id} --existing replace"));
     }
     if counts.conflicting > 0 {
@@ -129,6 +135,20 @@ mod tests {
         let told = told(&Cleaned::default(), &many);
         assert!(told[0].starts_with("8,000 ids were in the table already and stay as they were; "), "{told:?}");
         assert_eq!(told[1], "2 ids come more than once with different names or times; the first line was taken");
+    }
+
+    #[test]
+    fn rows_of_a_load_that_was_started_over_are_told_apart_from_what_others_stored() {
+        let upload = Upload { stored_before: 1_200, ..upload("users.csv", State::Done) };
+        let told = |already_present| {
+            let counts = Counts { already_present, ..Counts::default() };
+            remarks(&upload, &Cleaned::default(), &counts, State::Done)
+        };
+        let before =
+            "it was loaded again from the start; the 1,200 rows that were stored before count as already in the table";
+        assert_eq!(told(1_200), [before]);
+        assert_eq!(told(1_201)[0], before);
+        assert!(told(1_201)[1].starts_with("1 id was in the table already"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use rdkafka::{
-    Message, Offset, TopicPartitionList,
+    ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{CommitMode, Consumer as _, StreamConsumer},
     error::{KafkaError, KafkaResult},
     message::OwnedMessage,
@@ -56,7 +56,8 @@ impl Offsets {
 }
 
 impl Consumer {
-    pub fn join(shared: Arc<Shared>) -> KafkaResult<Self> {
+    /// What it is made with; the user's properties win only where they do not break what this file promises.
+    pub fn settings(shared: &Shared) -> ClientConfig {
         let mut client = shared.client();
         let fetch = MESSAGE_MAX_BYTES.to_string();
         let defaults = [
@@ -74,7 +75,11 @@ impl Consumer {
         if client.get("group.protocol").is_none() {
             client.set("group.protocol", "consumer");
         }
-        let stream: StreamConsumer<Context> = client.create_with_context(Context::default())?;
+        client
+    }
+
+    pub fn join(shared: Arc<Shared>) -> KafkaResult<Self> {
+        let stream: StreamConsumer<Context> = Self::settings(&shared).create_with_context(Context::default())?;
         stream.subscribe(&[&shared.topic])?;
         Ok(Self { shared, stream: Arc::new(stream), state: Arc::default() })
     }

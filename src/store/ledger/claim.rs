@@ -163,7 +163,7 @@ pub(super) async fn note_unclaimed(db: &dyn Database, id: UploadId, message: &st
     let (service, since) = (Service::Source, seen.upload.now_ms);
     let waiting = Waiting { service, message: message.to_owned(), since, next_try: None };
     let sql = "update userdata_upload set waiting = ? \
-               where id = ? and owner is null and finished_ms is null and waiting is null";
+               where id = ? and (owner is null or lease_until_ms < {now}) and finished_ms is null and waiting is null";
     let mut transaction = Transaction::begin(db, Lane::Work).await?;
     transaction.execute(sql, &[value::json(&waiting), value::id(id)]).await?;
     transaction.commit().await

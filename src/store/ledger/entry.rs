@@ -17,7 +17,7 @@ use crate::{
 pub(super) const ENTRY: &str = "select u.seq, u.id, u.filename, u.media_type, u.size, u.sha256, u.sender, \
     u.started_ms, u.received_ms, u.spool, u.path, u.server, u.source_archive, u.host, u.options, u.again_of, \
     u.state, u.announced_ms, u.archive_name, u.archived_ms, u.finished_ms, u.receipt_copied, u.attempts, u.owner, \
-    u.lease_until_ms, u.next_try_ms, {now}, u.fence, u.cancel_asked, u.rules, u.cleaned, u.progress, u.waiting, \
+    u.lease_until_ms, u.next_try_ms, {now}, u.fence, u.cancel_asked, u.rules, u.stored_before, u.cleaned, u.progress, u.waiting, \
     u.failure, u.receipt, u.nonce, u.mark, \
     (select cast(coalesce(sum(p.good), 0) as signed) from userdata_upload_part p where p.upload = u.id), \
     (select cast(coalesce(sum(p.distinct_ids), 0) as signed) from userdata_upload_part p where p.upload = u.id), \
@@ -58,6 +58,7 @@ impl Entry {
             fence: c.count()?,
             cancel_asked: c.flag()?,
             rules: c.maybe_count()?,
+            stored_before: c.count()?,
             cleaned: c.maybe_json()?,
             progress: c.maybe_json()?,
             waiting: c.maybe_json()?,

@@ -66,8 +66,10 @@ pub(super) async fn retry(db: &dyn Database, id: UploadId, retry: &Retry) -> Res
     };
     transaction.fence_off(&entry).await?;
     if state != State::Loading {
-        let sql = "update userdata_upload set cleaned = null, rules = null where id = ?";
-        transaction.execute(sql, &[value::id(id)]).await?;
+        let sql = "update userdata_upload set cleaned = null, rules = null, stored_before = stored_before + ? \
+                   where id = ?";
+        let stored = entry.stored.inserted + entry.stored.replaced;
+        transaction.execute(sql, &[value::count(stored), value::id(id)]).await?;
         transaction.execute("delete from userdata_upload_part where upload = ?", &[value::id(id)]).await?;
     }
     let sql = "update userdata_upload set state = ?, options = ?, existing = ?, finished_ms = null, attempts = 0, \

@@ -3,7 +3,7 @@
 use super::{schema::VERSION, value::Columns};
 use crate::{
     error::{Error, Result, Service},
-    store::session::Database,
+    store::{LEDGER_VERSION, session::Database},
 };
 
 pub(super) async fn check(db: &dyn Database) -> Result<()> {
@@ -26,7 +26,7 @@ fn judge(database: &str, version: Option<i64>) -> Result<()> {
     let refusal = |next: &str| {
         let found = VERSION + difference;
         let doing = format!("the ledger in {database} has version {found}, this program works with {VERSION}");
-        Err(Error::fatal("ledger_version", doing).next(next))
+        Err(Error::fatal(LEDGER_VERSION, doing).next(next))
     };
     match difference {
         0 => Ok(()),

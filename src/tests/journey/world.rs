@@ -27,14 +27,17 @@ pub fn service(variable: &str) -> String {
 pub enum Database {
     MySql,
     MariaDb,
+    /// A MySQL of the test's own.
+    At(std::net::SocketAddr),
 }
 
 impl Database {
     pub fn address(self) -> String {
-        service(match self {
-            Self::MySql => "USERDATA_TEST_MYSQL",
-            Self::MariaDb => "USERDATA_TEST_MARIADB",
-        })
+        match self {
+            Self::MySql => service("USERDATA_TEST_MYSQL"),
+            Self::MariaDb => service("USERDATA_TEST_MARIADB"),
+            Self::At(address) => address.to_string(),
+        }
     }
 }
 
