@@ -95,7 +95,8 @@ async fn an_import_that_fails_says_it_once_and_leaves_no_run_files() {
         let ended = world.run(&["import", file.name]).await.expect(1);
         let (out, err) = (ended.stdout(), ended.stderr());
         assert!(out.starts_with("Failed: ") && out.contains(file.says) && out.lines().count() == 1, "{out}");
-        assert!(err.contains("next: ") && err.contains(file.next) && !err.contains("timestamp"), "{err}");
+        assert_eq!(err.matches(file.next).count(), 1, "{err}");
+        assert!(err.contains("next: ") && !err.contains("timestamp"), "{err}");
     }
     assert!(world.table().await.is_empty());
     assert_eq!(std::fs::read_dir(world.path().join("data/work")).unwrap().count(), 0);
@@ -118,6 +119,20 @@ async fn good_rows_beside_bad_ones_are_stored_and_each_reason_is_told() {
         let code = i32::from(!file.reasons.is_empty()) * 3;
         world.run(&["status", &id, "--watch"]).await.expect(code);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_another_encoding_is_put_right_by_the_remark_s_own_words() {
+    let world = World::embedded();
+    let server = world.serve().await;
+    world.write("latin1.csv", [GOOD, b"3,M\xdcLLER Gro\xdfe Stra\xdfe,2017-03-07\n"].concat());
+    let told = world.run(&["import", "latin1.csv"]).await.expect(3).stderr();
+    let remark = told.lines().find(|line| line.contains("looks like windows-1252: userdata again")).expect("a remark");
+    let (_, command) = remark.split_once("userdata ").unwrap();
+    let id = world.run(&command.split(' ').collect::<Vec<_>>()).await.expect(0).stdout().trim().to_owned();
+    let counts = server.done(&id).await;
+    assert_eq!((counts.inserted, counts.already_present, counts.rejected), (1, 2, 0));
+    assert_eq!(world.table().await["3"].0, "müller große straße");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -107,6 +107,32 @@ async fn a_stranger_s_file_of_another_size_than_announced_is_refused_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_s_file_that_is_no_csv_fails_with_what_it_is_and_others_go_on() {
+    let (world, server) = with_inbox(Database::MariaDb).await;
+    let mut worker = world.worker("one", &[]).await;
+    let names = "secret-of-a-row,another,third\n1,2,3\n";
+    let mut expected = Table::new();
+    for (content, code, says) in [
+        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n".to_vec(), "not_csv", "the file is a PDF document"),
+        (names.as_bytes().to_vec(), "column_not_found", "the header has: secret-of-a-row, another, third"),
+        (vec![], "empty_file", "the file is empty"),
+    ] {
+        let path = world.write(&format!("inbox/{code}.csv"), &content);
+        let id = new_id();
+        world.produce(&id, Some(announcement(&id, &path, content.len()).as_bytes())).await;
+        let error = server.until_state(&id, "failed").await["error"].clone();
+        assert_eq!(error["code"], code, "{error}");
+        assert!(error["message"].as_str().unwrap().contains(says) && error["next"].is_string(), "{error}");
+    }
+    let (id, file) = (new_id(), file());
+    let path = world.write("inbox/good.csv", &file.bytes);
+    world.produce(&id, Some(announcement(&id, &path, file.bytes.len()).as_bytes())).await;
+    assert_eq!(server.done(&id).await, file.keep(&mut expected));
+    assert!(worker.terminate().await.success());
+    assert!(!worker.log().contains("secret-of-a-row"), "what stands in a file is in the log:\n{}", worker.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_processed_is_parked_with_its_reason_and_the_partition_goes_on() {
     let (world, server) = with_inbox(Database::MySql).await;
     let file = file();
