@@ -81,7 +81,10 @@ fn reasons(upload: &Upload) -> Vec<String> {
     if cleaned.reasons.len() > REASONS {
         lines.push(format!("  and {} other reasons", cleaned.reasons.len() - REASONS));
     }
-    lines.push(format!("rejected rows: userdata rejects {} -o rejects.csv", upload.id()));
+    // The failure's own next step names them, too.
+    if upload.state != State::Failed {
+        lines.push(format!("rejected rows: userdata rejects {} -o rejects.csv", upload.id()));
+    }
     lines
 }
 

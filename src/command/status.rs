@@ -165,6 +165,8 @@ fn options(upload: &Upload) -> String {
 fn event(event: &Event) -> String {
     let worker = event.worker.as_deref().map(|worker| format!(" by {worker}")).unwrap_or_default();
     let attempt = if event.attempt > 0 { format!(", attempt {}", event.attempt) } else { String::new() };
-    let message = if event.message.is_empty() { String::new() } else { format!(": {}", event.message) };
+    // Some say no more than the state does.
+    let says_more = !event.message.is_empty() && event.message != event.state.name();
+    let message = if says_more { format!(": {}", event.message) } else { String::new() };
     printable(&format!("{}  {}{worker}{attempt}{message}", time(event.at), event.state))
 }

@@ -16,6 +16,7 @@ use crate::{
         session::{Database, Lane, Value},
     },
     upload::{Claim, Failure, State, UploadId},
+    wording::{counted, grouped},
 };
 
 /// An end, and what is kept of it.
@@ -38,8 +39,12 @@ impl<'a> Ending<'a> {
     fn with_receipt(receipt: &'a Receipt) -> Self {
         let counts = &receipt.counts;
         let message = format!(
-            "{}: {} rows read, {} inserted, {} replaced, {} duplicates, {} rejected",
-            receipt.state, counts.read, counts.inserted, counts.replaced, counts.duplicates, counts.rejected
+            "{} read, {} inserted, {} replaced, {}, {} rejected",
+            counted(counts.read, "row", "rows"),
+            grouped(counts.inserted),
+            grouped(counts.replaced),
+            counted(counts.duplicates, "duplicate", "duplicates"),
+            grouped(counts.rejected)
         );
         Self { state: receipt.state, message, failure: None, receipt: Some(receipt) }
     }

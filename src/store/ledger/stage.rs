@@ -8,6 +8,7 @@ use crate::{
         session::{DUPLICATE_KEY, Database, Value},
     },
     upload::{Claim, Cleaned, State},
+    wording::{counted, grouped},
 };
 
 fn wrong_state(entry: &Entry, doing: &str) -> Error {
@@ -82,11 +83,11 @@ pub(super) async fn split(
     let parameters = [value::json(cleaned), Value::Int(rules.into()), value::id(claim.id)];
     transaction.execute(sql, &parameters).await?;
     let message = format!(
-        "cleaned: {} rows read, {} good, {} rejected; loading in {} ranges",
-        cleaned.read,
-        cleaned.good,
-        cleaned.rejected,
-        parts.len()
+        "cleaned: {} read, {} good, {} rejected; loading in {}",
+        counted(cleaned.read, "row", "rows"),
+        grouped(cleaned.good),
+        grouped(cleaned.rejected),
+        counted(parts.len() as u64, "range", "ranges")
     );
     history::note(&mut transaction, &entry.upload, State::Loading, message).await?;
     transaction.commit().await?;

@@ -21,7 +21,9 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(|error| {
             let doing = format!("making the folder {} for the database", folder.display());
-            Error::unavailable(Service::Store, doing).because(error)
+            Error::unavailable(Service::Store, doing)
+                .because(error)
+                .next("let this user write there, or set data to another folder")
         })?;
     }
     let mut connection = Connection::open(path).map_err(|error| failure(error, path, "opening it"))?;
