@@ -103,6 +103,14 @@ impl Error {
         self
     }
 
+    /// The chain and what to do about it, in one line: for logs, and for who waits.
+    pub fn with_next(&self) -> String {
+        match &self.next {
+            Some(next) => format!("{self}; next: {next}"),
+            None => self.to_string(),
+        }
+    }
+
     #[must_use]
     pub fn because(mut self, source: impl Into<Source>) -> Self {
         self.source = Some(source.into());
@@ -138,5 +146,8 @@ mod tests {
         let inner = std::io::Error::other("530 Login incorrect");
         let error = Error::unavailable(Service::Archive, "signing in on ftp://10.0.0.7:21").because(inner);
         assert_eq!(error.to_string(), "signing in on ftp://10.0.0.7:21: 530 Login incorrect");
+        assert_eq!(error.with_next(), error.to_string());
+        let error = error.next("set archive.ftp.password");
+        assert!(error.with_next().ends_with("530 Login incorrect; next: set archive.ftp.password"));
     }
 }

@@ -129,7 +129,7 @@ impl Pipeline {
     /// As `submit`, for a caller that cannot do anything about a failure.
     pub async fn submit_or_leave_to_the_sweep(&self, new: &NewUpload) {
         if let Err(error) = self.submit(new).await {
-            warn!(upload = %new.id, %error, "kept in the spool; will be announced as soon as that works");
+            warn!(upload = %new.id, error = error.with_next(), "kept in the spool until it can be registered and announced");
         }
     }
 }

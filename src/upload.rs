@@ -316,6 +316,13 @@ pub struct Waiting {
     pub next_try: Option<EpochMs>,
 }
 
+impl Waiting {
+    /// The `message` of who waits for a service that said `why`.
+    pub fn text(service: Service, why: &str) -> String {
+        format!("waiting for {service}: {why}")
+    }
+}
+
 /// Why an upload is `failed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {

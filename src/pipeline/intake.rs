@@ -8,18 +8,21 @@ use tracing::{info, warn};
 
 use crate::{
     announcement::Announcement,
-    error::Result,
+    error::{Result, Service},
     pipeline::{Pipeline, reach::Reach},
     queue::Delivery,
     upload::{NewUpload, Place},
 };
 
-/// Pause after a delivery that could not be settled; it is delivered again.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Pauses after a delivery that could not be settled, which is delivered again. (Where the queue itself cannot be
+/// reached, its calls pace themselves: the shortest pause is enough.) The longest is short, since a stranger's file is
+/// known to nobody until then.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// Takes deliveries until told to stop; calls `wake` after each that a worker should look at.
 pub async fn run(pipeline: &Pipeline, reach: &Reach, stop: &CancellationToken, wake: impl Fn()) {
-    let mut unreachable = false;
+    let mut trouble: Option<(Duration, Option<String>)> = None;
     while let Some(received) = stop.run_until_cancelled(pipeline.queue.receive()).await {
         let settled = match received {
             Ok(delivery) => settle(pipeline, reach, delivery).await,
@@ -27,14 +30,21 @@ pub async fn run(pipeline: &Pipeline, reach: &Reach, stop: &CancellationToken, w
         };
         match settled {
             Ok(()) => {
-                unreachable = false;
+                if trouble.take().is_some() {
+                    info!("announcements are being taken again");
+                }
                 wake();
             }
             Err(error) => {
-                if !std::mem::replace(&mut unreachable, true) {
-                    warn!(%error, "announcements are not being taken; trying again");
+                let of_queue = error.service == Some(Service::Queue);
+                let longer = trouble.as_ref().filter(|_| !of_queue).map(|(last, _)| (*last * 2).min(LONGEST));
+                let pause = longer.unwrap_or(SHORTEST);
+                // Its words change from try to try; what can be done about it is the news.
+                let before = trouble.replace((pause, error.next.clone()));
+                if before.is_none_or(|(_, next)| next != error.next) {
+                    warn!(error = error.with_next(), "announcements are not being taken; trying again");
                 }
-                let _ = stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
+                let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
             }
         }
     }

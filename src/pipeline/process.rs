@@ -46,6 +46,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub enum Step {
     /// There was nothing that this worker may do now.
     Idle,
+    /// The database is known to refuse, and its pause is not over.
+    Paused,
     Worked(UploadId, Ended),
 }
 
@@ -145,6 +147,7 @@ impl Worker {
                     self.told_trouble(None);
                     self.rest(stop).await;
                 }
+                Ok(Step::Paused) => self.rest(stop).await,
                 Err(error) if error.code == LEDGER_VERSION => return Err(error),
                 Err(error) => {
                     self.told_trouble(Some(&error));
@@ -165,7 +168,7 @@ impl Worker {
 
     fn told_trouble(&self, error: Option<&Error>) {
         let mut told = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = error.map(ToString::to_string);
+        let now = error.map(Error::with_next);
         if *told != now {
             match &now {
                 Some(trouble) => warn!(error = trouble, "cannot look for work; trying again"),
@@ -178,7 +181,7 @@ impl Worker {
     /// Takes the oldest upload that is open, due, reachable and needs no service that is known to refuse.
     pub async fn step(&self, stop: &CancellationToken) -> Result<Step> {
         if !self.pauses.may_try(Service::Store) {
-            return Ok(Step::Idle);
+            return Ok(Step::Paused);
         }
         let looked = async {
             self.pipeline.check_ledger().await?;
@@ -228,7 +231,6 @@ impl Worker {
         shutdown: &CancellationToken,
     ) -> Ended {
         let id = claim.id;
-        info!(upload = %id, worker = claim.owner, fence = claim.fence.number, "claimed");
         let job = Arc::new(Job::new(self.pipeline.clone(), claim, inherits, self.work.of(id), meter.clone()));
         let beats = tokio::spawn(job::keep_alive(job.clone(), shutdown.clone()));
         let result = self.stages(&job).await;
@@ -237,7 +239,10 @@ impl Worker {
         if beats.await.is_err() {
             error!(upload = %id, "the heartbeat ended unexpectedly");
         }
-        info!(upload = %id, outcome = ?ended, "ended");
+        // That it waits, and for what, was told when it began to.
+        if !matches!(ended, Ended::Waiting(_)) {
+            info!(upload = %id, outcome = ?ended, "ended");
+        }
         ended
     }
 
@@ -247,6 +252,10 @@ impl Worker {
         #[cfg(feature = "faults")]
         crate::faults::hold("claimed").await;
         let upload = job.upload().await?;
+        // A try that only asks whether a service is back is no news.
+        if upload.waiting.is_none() {
+            info!(upload = %job.claim.id, worker = job.claim.owner, fence = job.claim.fence.number, "claimed");
+        }
         if upload.cancel_asked {
             return job.finish_cancelled().await;
         }
@@ -308,11 +317,9 @@ impl Worker {
             }
             (Kind::Transient, _) => {
                 let service = error.service.unwrap_or(Service::Store);
-                let waited = job.waited_ms(service).await?;
-                let pause = pauses::growing(waited);
+                let message = error.with_next();
+                let pause = job.pause_for(service, &message).await?;
                 self.pauses.refused(service);
-                warn!(upload = %claim.id, %error, next_try_s = pause.as_secs(), "waiting for {service}");
-                let message = error.to_string();
                 store.release(claim, Release::Waiting { service, message, pause }).await?;
                 Ok(Ended::Waiting(service))
             }

@@ -10,7 +10,7 @@ use crate::{
     archive::name,
     error::{Error, Result},
     pipeline::{
-        Pipeline, now_ms,
+        Pipeline,
         process::{self, base_name, has_other_rules},
         reach::{Reach, missing},
     },
@@ -38,15 +38,17 @@ pub async fn spool(pipeline: &Pipeline, stop: &CancellationToken) -> Result<()> 
     let mut trouble = None;
     let mut cleaned = None::<tokio::time::Instant>;
     while !stop.is_cancelled() {
-        let mut swept = register_and_announce(pipeline, &mut registered).await;
-        if swept.is_ok() && cleaned.is_none_or(|at| at.elapsed() >= CLEAN_EVERY) {
+        let sweep = register_and_announce(pipeline, &mut registered);
+        let Some(mut swept) = stop.run_until_cancelled(sweep).await else { return Ok(()) };
+        if cleaned.is_none_or(|at| at.elapsed() >= CLEAN_EVERY) {
             cleaned = Some(tokio::time::Instant::now());
-            swept = clean_spool(pipeline, &mut registered).await;
+            // Also while nothing can be announced: the disk must not fill meanwhile.
+            swept = swept.and(clean_spool(pipeline, &mut registered).await);
         }
         if swept.as_ref().is_err_and(|error| error.code == LEDGER_VERSION) {
             return swept;
         }
-        tell(&mut trouble, swept.err(), "received uploads are kept in the spool until this is put right");
+        tell(&mut trouble, swept.err(), "registering and announcing what lies in the spool");
         let _ = stop.run_until_cancelled(tokio::time::sleep(EVERY)).await;
     }
     Ok(())
@@ -110,7 +112,8 @@ pub async fn ledger(pipeline: &Pipeline, reach: &Reach, stop: &CancellationToken
             copy_receipts(pipeline).await?;
             abandon_hopeless(pipeline, reach).await
         };
-        tell(&mut trouble, swept.await.err(), "what was left behind is looked at again");
+        let Some(swept) = stop.run_until_cancelled(swept).await else { return };
+        tell(&mut trouble, swept.err(), "looking for what was left behind in the ledger");
         let _ = stop.run_until_cancelled(tokio::time::sleep(EVERY)).await;
     }
 }
@@ -192,12 +195,12 @@ fn under_other_rules(upload: &Upload) -> Failure {
 }
 
 /// Logs changes, not repetitions.
-fn tell(trouble: &mut Option<String>, error: Option<Error>, what: &str) {
-    let now = error.map(|error| error.to_string());
+fn tell(trouble: &mut Option<String>, error: Option<Error>, doing: &str) {
+    let now = error.map(|error| error.with_next());
     if *trouble != now {
         match &now {
-            Some(error) => warn!(error, at_ms = now_ms(), "{what}"),
-            None => info!("the sweep works again"),
+            Some(error) => warn!(error, "{doing}: trying again"),
+            None => info!("it works again: {doing}"),
         }
         *trouble = now;
     }

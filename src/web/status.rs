@@ -210,7 +210,7 @@ fn time(ms: EpochMs) -> String {
 
 /// What an upload that the database cannot be asked about is waiting for.
 pub(super) fn waiting_for_store(error: &Error, since: EpochMs) -> Waiting {
-    let message = format!("waiting for {}: {error}", Service::Store);
+    let message = Waiting::text(Service::Store, &error.with_next());
     Waiting { service: Service::Store, message, since, next_try: None }
 }
 

@@ -16,10 +16,10 @@ use crate::{
     meter::Meter,
     pipeline::{Pipeline, process::Ended},
     store::Beat,
-    upload::{Claim, Counts, EpochMs, State, Upload},
+    upload::{Claim, Counts, State, Upload, Waiting},
 };
 
-use super::{account, load};
+use super::{account, load, pauses};
 
 const BEAT_EVERY: Duration = Duration::from_secs(1);
 
@@ -87,11 +87,17 @@ impl Job {
         })
     }
 
-    /// How long the upload has been waiting for this service already.
-    pub async fn waited_ms(&self, service: Service) -> Result<EpochMs> {
+    /// How long the upload should wait for a service before its next try: longer the longer it has been waiting.
+    /// Tells the log that it waits, unless that was told before.
+    pub async fn pause_for(&self, service: Service, why: &str) -> Result<Duration> {
         let upload = self.upload().await?;
         let waiting = upload.waiting.filter(|waiting| waiting.service == service);
-        Ok(waiting.map_or(0, |waiting| upload.now_ms - waiting.since))
+        let pause = pauses::growing(waiting.as_ref().map_or(0, |waiting| upload.now_ms - waiting.since));
+        let text = Waiting::text(service, why);
+        if waiting.is_none_or(|waiting| waiting.message != text) {
+            warn!(upload = %self.claim.id, next_try_s = pause.as_secs(), "{text}");
+        }
+        Ok(pause)
     }
 
     /// What a cancellation leaves: rows stored until now stay, and the receipt says how many.

@@ -175,7 +175,7 @@ fn waits(entry: &Entry, service: Service, message: &str, pause: Duration) -> Wai
     let before = entry.upload.waiting.as_ref().filter(|before| before.service == service);
     Waiting {
         service,
-        message: format!("waiting for {service}: {message}"),
+        message: Waiting::text(service, message),
         since: before.map_or(now, |before| before.since),
         next_try: Some(now + as_ms(pause)),
     }
