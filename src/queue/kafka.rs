@@ -1,7 +1,14 @@
 //! The queue on Kafka: announcements as the original system wrote them, acknowledged when the ledger knows them, so
 //! that a job may run for hours without the consumer group noticing.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use rdkafka::{
@@ -34,6 +41,10 @@ mod topics;
 const ANNOUNCE_WITHIN: Duration = Duration::from_secs(10);
 /// How long questions to the broker may take.
 const ASK_WITHIN: Duration = Duration::from_secs(5);
+/// Until the topic was seen for the first time.
+const LOOK_FOR_TOPIC_EVERY: Duration = Duration::from_secs(2);
+/// How long a process that stops tries to leave the consumer group.
+const LEAVE_WITHIN: Duration = Duration::from_secs(3);
 /// The largest message that the topics take, bytes: what strangers send must reach the dead-letter topic.
 const MESSAGE_MAX_BYTES: usize = 2 << 20;
 
@@ -47,6 +58,9 @@ struct Shared {
     producer: OnceCell<FutureProducer<Context>>,
     /// Joined when a role first receives; made anew after a fatal error.
     consumer: Mutex<Option<Arc<Consumer>>>,
+    context: Context,
+    /// Whether the topic was there once.
+    topic_seen: AtomicBool,
 }
 
 impl Kafka {
@@ -59,6 +73,8 @@ impl Kafka {
             properties: config.properties.clone(),
             producer: OnceCell::new(),
             consumer: Mutex::new(None),
+            context: Context::default(),
+            topic_seen: AtomicBool::new(false),
         };
         // A property that librdkafka does not know, or that contradicts another, shows here, before anything starts.
         let _: BaseConsumer = Consumer::settings(&shared)
@@ -112,7 +128,7 @@ impl Shared {
                 .set("linger.ms", "0")
                 .set("message.max.bytes", (MESSAGE_MAX_BYTES + (64 << 10)).to_string())
                 .set("message.timeout.ms", ANNOUNCE_WITHIN.as_millis().to_string());
-            let made = client.create_with_context(Context::default());
+            let made = client.create_with_context(self.context.clone());
             made.map_err(|error| self.unavailable("preparing to announce", &error))
         };
         self.producer.get_or_try_init(make).await
@@ -125,6 +141,21 @@ impl Shared {
         record.payload = value;
         let sent = self.producer().await?.send(record, Timeout::After(Duration::from_secs(1))).await;
         sent.map(|_| ()).map_err(|(error, _)| self.unavailable(&format!("sending to {topic}"), &error))
+    }
+
+    /// Ends when the broker says that there is no such topic, else never: a consumer of Kafka's newer group protocol
+    /// waits for one without a word.
+    async fn topic_is_missing(&self) -> Error {
+        while !self.topic_seen.load(Ordering::Relaxed) {
+            tokio::time::sleep(LOOK_FOR_TOPIC_EVERY).await;
+            match topics::check(self).await {
+                Ok(()) => self.topic_seen.store(true, Ordering::Relaxed),
+                Err(error) if error.next.is_some() => return error,
+                // The consumer says itself that it reaches no broker.
+                Err(_) => {}
+            }
+        }
+        std::future::pending().await
     }
 
     async fn consumer(self: &Arc<Self>) -> Result<Arc<Consumer>> {
@@ -173,7 +204,11 @@ impl Queue for Kafka {
 
     async fn receive(&self) -> Result<Box<dyn Delivery>> {
         let consumer = self.0.consumer().await?;
-        match consumer.next().await {
+        let received = tokio::select! {
+            received = consumer.next() => received,
+            missing = self.0.topic_is_missing() => return Err(missing),
+        };
+        match received {
             Ok(delivery) => Ok(delivery),
             Err(error) => {
                 if consumer.is_broken() {
@@ -200,8 +235,9 @@ impl Queue for Kafka {
 
     async fn close(&self) {
         let consumer = self.0.consumer.lock().await.take();
-        // Leaving the group blocks for a moment; an error here changes nothing for anybody.
-        let _ = blocking(move || drop(consumer)).await;
+        // Leaving the group blocks for a moment, and for minutes where no broker answers: then the group will notice by
+        // itself. An error here changes nothing for anybody.
+        let _ = tokio::time::timeout(LEAVE_WITHIN, blocking(move || drop(consumer))).await;
         if let Some(producer) = self.0.producer.get().cloned() {
             let _ = blocking(move || producer.flush(Timeout::After(Duration::from_secs(2)))).await;
         }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{CommitMode, Consumer as _, StreamConsumer},
@@ -79,7 +80,7 @@ impl Consumer {
     }
 
     pub fn join(shared: Arc<Shared>) -> KafkaResult<Self> {
-        let stream: StreamConsumer<Context> = Self::settings(&shared).create_with_context(Context::default())?;
+        let stream: StreamConsumer<Context> = Self::settings(&shared).create_with_context(shared.context.clone())?;
         stream.subscribe(&[&shared.topic])?;
         Ok(Self { shared, stream: Arc::new(stream), state: Arc::default() })
     }
@@ -96,7 +97,10 @@ impl Consumer {
                 Some(message) => message,
                 None => tokio::select! {
                     () = self.state.wake.notified() => continue,
-                    received = self.stream.recv() => received?.detach(),
+                    received = self.stream.recv() => match received {
+                        Ok(message) => message.detach(),
+                        Err(error) => return Err(self.newest(error)),
+                    },
                 },
             };
             lock(&self.state.partitions).entry(message.partition()).or_default().delivered(message.offset());
@@ -107,6 +111,23 @@ impl Consumer {
                 message: Some(message),
             }));
         }
+    }
+}
+
+impl Consumer {
+    /// An outage leaves an error for each try to connect, and they would be told long after it is over: all that are
+    /// there count as one.
+    fn newest(&self, mut error: KafkaError) -> KafkaError {
+        while let Some(received) = self.stream.recv().now_or_never() {
+            match received {
+                Err(newer) => error = newer,
+                Ok(message) => {
+                    lock(&self.state.returned).push_back(message.detach());
+                    break;
+                }
+            }
+        }
+        error
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 type Admin = Arc<AdminClient<Context>>;
 
 fn admin(shared: &Shared) -> Result<Admin> {
-    let made = shared.client().create_with_context(Context::default());
+    let made = shared.client().create_with_context(shared.context.clone());
     Ok(Arc::new(made.map_err(|error| shared.unavailable("connecting", &error))?))
 }
 
