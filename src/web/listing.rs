@@ -68,18 +68,21 @@ pub(super) async fn list(
     let mut uploads = Vec::new();
     if filter.before.is_none() {
         let known = registered.iter().map(crate::upload::Upload::id).collect();
-        uploads = unregistered(&context, &filter, known, waiting.as_ref()).await?;
+        let newest = registered.first().map_or(0, |first| first.seq);
+        uploads = unregistered(&context, &filter, known, newest, waiting.as_ref()).await?;
     }
     uploads.extend(registered.iter().map(UploadView::new));
     let waiting = waiting.as_ref().map(WaitingView::new);
     Ok(Json(Page { uploads, next, waiting }))
 }
 
-/// What only the spool knows and `filter` lets through.
+/// What only the spool knows and `filter` lets through, and what was registered since the ledger was read (`newest` is
+/// the latest that it named): an upload must not be missing between the two.
 async fn unregistered(
     context: &Context,
     filter: &Filter,
     known: HashSet<UploadId>,
+    newest: u64,
     waiting: Option<&Waiting>,
 ) -> Result<Vec<UploadView>, Problem> {
     let wanted = |state: UploadState| filter.state.is_none_or(|asked| asked == state);
@@ -90,15 +93,17 @@ async fn unregistered(
         let receiving = blocking(move || spool.receiving()).await?;
         views.extend(receiving.iter().map(UploadView::receiving).filter(found));
     }
-    if wanted(UploadState::Received) {
+    if filter.state != Some(UploadState::Receiving) {
         let most = if waiting.is_some() { filter.limit as usize } else { UNREGISTERED_MAX };
         for new in spooled(context, known, most).await? {
-            let registered = waiting.is_none() && ask(context, context.store.upload(new.id)).await?.is_some();
-            if !registered {
-                views.push(UploadView::spooled(&new, waiting));
+            let registered = if waiting.is_none() { ask(context, context.store.upload(new.id)).await? } else { None };
+            match registered {
+                None => views.push(UploadView::spooled(&new, waiting)),
+                Some(upload) if upload.seq > newest => views.push(UploadView::new(&upload)),
+                Some(_) => {}
             }
         }
-        views.retain(found);
+        views.retain(|view| wanted(view.state) && found(view));
     }
     Ok(views)
 }
