@@ -153,7 +153,7 @@ class Card {
     const ended = !OPEN.has(view.state);
     this.state.textContent = stateText(view);
     this.state.className = `state ${view.state}`;
-    this.bar.hidden = ended;
+    this.bar.hidden = ended || Boolean(view.waiting);
     this.line.textContent = "";
     if (view.progress) {
       const { stage, done, total, unit } = view.progress;
@@ -228,6 +228,7 @@ async function loadHistory(more) {
   const turn = ++historyTurn;
   const query = new URLSearchParams();
   for (const field of $("filter").elements) if (field.name && field.value) query.set(field.name, field.value);
+  const none = query.size > 0 ? "No upload fits this search." : "No uploads yet.";
   query.set("limit", "25");
   if (more && before !== null) query.set("before", before);
   try {
@@ -240,7 +241,7 @@ async function loadHistory(more) {
     // What was paged in stays in view: a refresh would fold it away.
     somethingOpen = !more && page.uploads.some((view) => OPEN.has(view.state));
     $("more").hidden = page.next === null;
-    $("history-note").textContent = page.waiting ? page.waiting.message : page.uploads.length || more ? "" : "No uploads yet.";
+    $("history-note").textContent = page.waiting ? page.waiting.message : page.uploads.length || more ? "" : none;
   } catch (problem) {
     if (turn === historyTurn) $("history-note").textContent = problem.detail;
   }
@@ -280,7 +281,9 @@ function begin() {
     $("files").value = "";
   });
   let typing;
-  $("filter").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(loadHistory, 250); });
+  for (const name of ["input", "change"]) {
+    $("filter").addEventListener(name, () => { clearTimeout(typing); typing = setTimeout(loadHistory, 250); });
+  }
   $("filter").addEventListener("submit", (event) => { event.preventDefault(); loadHistory(); });
   $("more").addEventListener("click", () => loadHistory(true));
   window.addEventListener("beforeunload", (event) => { if (sending > 0) event.preventDefault(); });

@@ -35,6 +35,12 @@ function span(seconds) {
 }
 
 const when = (text) => (text ? new Date(text).toLocaleString() : "");
+// Only the time, where the date is today's.
+function clock(text) {
+  const at = new Date(text);
+  return at.toDateString() === new Date().toDateString() ? at.toLocaleTimeString() : at.toLocaleString();
+}
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const plural = (count, word) => `${number(count)} ${word}${count === 1 ? "" : "s"}`;
 
 // How fast something goes, smoothed over the last few seconds.
@@ -61,25 +67,35 @@ function amount(done, total, unit, speed) {
 // --- an upload ---
 
 function error(problem) {
-  return el("div", { class: "error", role: "alert" }, el("div", {}, problem.detail ?? problem.message),
-    problem.next ? el("div", {}, problem.next) : null,
+  return el("div", { class: "error", role: "alert" }, el("div", {}, sentence(problem.detail ?? problem.message)),
+    problem.next ? el("div", {}, sentence(problem.next)) : null,
     el("small", {}, `Code: ${problem.code}`));
+}
+
+function waiting(view) {
+  if (!view.waiting) return null;
+  const { message, next_try: next } = view.waiting;
+  const [why, advice] = message.split("; next: ");
+  return el("div", { class: "waiting", role: "status" }, el("div", {}, sentence(why)),
+    advice ? el("div", {}, sentence(advice)) : null,
+    el("small", {}, `It goes on by itself.${next ? ` Next try: ${new Date(next).toLocaleTimeString()}.` : ""}`));
 }
 
 function stateText(view) {
   if (view.state === "done") {
     return view.rejected > 0 ? `Done, ${plural(view.rejected, "row")} rejected` : "Done";
   }
-  return view.state[0].toUpperCase() + view.state.slice(1);
+  const text = sentence(view.state);
+  return view.waiting ? `${text}, waiting` : text;
 }
 
 function steps(view) {
   const order = ["received", "archived", "loading", "done"];
   const at = { receiving: -1, received: 0, archiving: 0, archived: 1, loading: 2, done: 3 }[view.state] ?? (view.archived_at ? 1 : 0);
   const labels = [
-    view.announced_at ? `Received, announced ${when(view.announced_at)}` : "Received",
-    view.archived_at ? `Archived ${when(view.archived_at)}` : "Archived",
-    "Loaded", view.state === "done" ? `Done ${when(view.finished_at)}` : "Done",
+    view.received_at ? `Received ${clock(view.received_at)}${view.announced_at ? ", announced" : ""}` : "Received",
+    view.archived_at ? `Archived ${clock(view.archived_at)}` : "Archived",
+    "Loaded", view.state === "done" ? `Done ${clock(view.finished_at)}` : "Done",
   ];
   return el("ol", { class: "steps" }, ...order.map((_, step) => {
     const past = view.state === "done" || step <= at && !(step === at && view.state === "loading");
@@ -96,7 +112,7 @@ function counts(view) {
 
 function reasons(view) {
   if (!view.reasons.length) return null;
-  const rows = view.reasons.map((reason) => el("tr", {}, el("td", {}, number(reason.count)), el("td", {}, reason.field),
+  const rows = view.reasons.map((reason) => el("tr", {}, el("td", {}, number(reason.count)), el("td", {}, reason.field === "row" ? "whole row" : reason.field),
     el("td", {}, reason.code.replaceAll("_", " ")), el("td", {}, `line ${number(reason.first_line)}: ${reason.example}`)));
   return el("div", { class: "scroll" }, el("table", {}, el("caption", { class: "quiet" }, "Rejected rows by reason"),
     el("thead", {}, el("tr", {}, ...["Rows", "Field", "Reason", "For example"].map((name) => el("th", { scope: "col" }, name)))),
@@ -112,14 +128,23 @@ function times(view) {
   return text ? el("p", { class: "quiet" }, `Times: ${text}.`) : null;
 }
 
+// What a remark says to type is done here with the options and a button.
+function onPage(remark) {
+  return sentence(remark).replace(/userdata again \S+((?: --\S+ \S+)+)/, (_, flags) => {
+    // A value in capitals stands for what only the reader knows.
+    const chosen = [...flags.matchAll(/--(\S+) (\S+)/g)].map(([, name, value]) => /^[A-Z]+$/.test(value) ? `the ${name}` : `${name} ${value}`);
+    return `choose ${chosen.join(" and ")} in the options above, then load it again`;
+  });
+}
+
 function details(view) {
   const looks = view.looks_like && !view.remarks.length ? `${plural(view.undecodable, "row")} cannot be decoded; they look like ${view.looks_like}.` : null;
   return [
     steps(view),
-    view.waiting ? el("p", { class: "waiting", role: "status" }, view.waiting.message) : null,
+    waiting(view),
     view.error ? error(view.error) : null,
     counts(view),
-    ...[looks, ...(view.remarks ?? [])].filter(Boolean).map((text) => el("p", {}, text)),
+    ...[looks, ...(view.remarks ?? []).map(onPage)].filter(Boolean).map((text) => el("p", {}, text)),
     times(view),
     reasons(view),
     el("p", {}, el("small", {}, `${view.size === null ? "" : bytes(view.size) + " · "}from ${view.sender} · ${view.id}`)),
