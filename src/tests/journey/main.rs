@@ -6,6 +6,9 @@
 
 mod again;
 mod bad_input;
+mod broker;
+mod browser;
+mod chromium;
 mod content;
 mod embedded;
 mod fetch;
@@ -15,6 +18,8 @@ mod kcat;
 mod limits;
 mod messages;
 mod names;
+mod outages;
 mod process;
 mod services;
+mod way;
 mod world;

@@ -85,12 +85,22 @@ impl Role {
         self.log.lines.lock().unwrap().join("\n")
     }
 
+    /// Lines logged so far.
+    pub fn lines(&self) -> usize {
+        self.log.lines.lock().unwrap().len()
+    }
+
     /// Waits for a line that holds `text`, and gives it.
     pub async fn logged(&mut self, text: &str) -> String {
+        self.logged_after(0, text).await
+    }
+
+    /// As `logged`, of the lines after the first `seen`.
+    pub async fn logged_after(&mut self, seen: usize, text: &str) -> String {
         let found = async {
             loop {
                 let more = self.log.more.notified();
-                if let Some(line) = self.log.lines.lock().unwrap().iter().find(|line| line.contains(text)) {
+                if let Some(line) = self.log.lines.lock().unwrap().iter().skip(seen).find(|line| line.contains(text)) {
                     return line.clone();
                 }
                 more.await;

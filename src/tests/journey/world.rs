@@ -15,6 +15,7 @@ use tokio::process::Command;
 use crate::{
     generator::{Counts, Table},
     process::{self, DEADLINE, Finished, Role},
+    way::{BLOCK, Way},
 };
 
 /// What `compose/services env` says of a service.
@@ -167,6 +168,26 @@ impl World {
         self.command_with(&["worker"], &own)
     }
 
+    /// Lets workers read the server's spool, as on one machine or over a shared mount.
+    pub fn share_the_spool(&mut self) {
+        let spool = self.path().canonicalize().unwrap().join("data/spool");
+        self.set("worker", &format!("paths = [\"{}\"]", spool.display()));
+    }
+
+    /// The archive is reached over a way that is still closed.
+    pub fn way_to_archive(&mut self) -> Way {
+        let way = Way::to(&service("USERDATA_TEST_FTP"), BLOCK);
+        self.set("archive.ftp", &format!("host = \"{}\"", way.host()));
+        way
+    }
+
+    /// The database is reached over a way that is still closed.
+    pub fn way_to_database(&mut self) -> Way {
+        let way = Way::to(&self.database.expect("a server").address(), 1);
+        self.set("store.mysql", &format!("host = \"{}\"", way.host()));
+        way
+    }
+
     /// The user table.
     pub async fn table(&self) -> Table {
         match self.database {
@@ -264,6 +285,11 @@ impl Server {
     pub async fn upload(&self, id: &str) -> Value {
         let answer = self.http.get(format!("{}/uploads/{id}", self.url)).send().await.unwrap();
         answer.json().await.unwrap()
+    }
+
+    /// The first page of all uploads.
+    pub async fn list(&self) -> Value {
+        self.http.get(format!("{}/uploads", self.url)).send().await.unwrap().json().await.unwrap()
     }
 
     /// Waits until an upload says what `wanted` asks for.
