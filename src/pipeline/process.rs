@@ -19,7 +19,11 @@ use crate::{
     upload::{Claim, State, Upload, UploadId},
 };
 
-use self::{job::Job, pauses::Pauses};
+use self::{
+    company::{Company, is_last_attempt},
+    job::Job,
+    pauses::Pauses,
+};
 
 pub use self::{
     account::{other_encoding, receipt},
@@ -28,6 +32,7 @@ pub use self::{
 
 mod account;
 mod archive;
+mod company;
 mod job;
 mod load;
 mod pauses;
@@ -78,6 +83,7 @@ pub struct Worker {
     work: WorkFolder,
     name: String,
     pauses: Pauses,
+    company: Company,
     wake: Notify,
     /// The last trouble that was logged, so that the log tells changes and not repetitions.
     trouble: Mutex<Option<String>>,
@@ -88,7 +94,8 @@ impl Worker {
     pub fn new(pipeline: Arc<Pipeline>, work: WorkFolder) -> Result<Arc<Self>> {
         let reach = Reach::new(&pipeline.config.worker, pipeline.archive.clone())?;
         let (name, pauses, wake) = (worker_name(), Pauses::default(), Notify::new());
-        Ok(Arc::new(Self { pipeline, reach, work, name, pauses, wake, trouble: Mutex::default() }))
+        let company = Company::of(pipeline.config.worker.slots);
+        Ok(Arc::new(Self { pipeline, reach, work, name, pauses, company, wake, trouble: Mutex::default() }))
     }
 
     pub fn name(&self) -> &str {
@@ -183,6 +190,7 @@ impl Worker {
         if !self.pauses.may_try(Service::Store) {
             return Ok(Step::Paused);
         }
+        let Some(place) = self.company.join(stop).await else { return Ok(Step::Idle) };
         let looked = async {
             self.pipeline.check_ledger().await?;
             self.pipeline.store.candidates(CANDIDATES).await
@@ -197,18 +205,39 @@ impl Worker {
             if !self.may_work_on(&upload) {
                 continue;
             }
-            let lease = self.pipeline.config.worker.lease;
-            match self.pipeline.store.claim(upload.id(), &self.name, lease).await? {
-                ClaimOutcome::Claimed(claim) => {
-                    let inherits = upload.owner.is_none().then_some(upload.fence).filter(|fence| *fence > 0);
-                    let ended = self.work(claim, inherits, &Meter::default(), stop).await;
-                    return Ok(Step::Worked(upload.id(), ended));
-                }
-                ClaimOutcome::Failed => warn!(upload = %upload.id(), "failed: its attempts are used up"),
-                ClaimOutcome::Taken => {}
+            if is_last_attempt(&upload) {
+                drop(place);
+                return self.last_attempt(upload.id(), stop).await;
+            }
+            if let Some(worked) = self.take(&upload, stop).await? {
+                return Ok(worked);
             }
         }
         Ok(Step::Idle)
+    }
+
+    /// As a step of one upload, while no other slot works.
+    async fn last_attempt(&self, id: UploadId, stop: &CancellationToken) -> Result<Step> {
+        let Some(_alone) = self.company.alone(stop).await else { return Ok(Step::Idle) };
+        // What was read of it may be old: others had to end first.
+        let upload = self.pipeline.store.upload(id).await?;
+        let Some(upload) = upload.filter(|upload| self.may_work_on(upload)) else { return Ok(Step::Idle) };
+        Ok(self.take(&upload, stop).await?.unwrap_or(Step::Idle))
+    }
+
+    /// Claims an upload and works on it; `None` when somebody else has it, or its attempts are used up.
+    async fn take(&self, upload: &Upload, stop: &CancellationToken) -> Result<Option<Step>> {
+        let lease = self.pipeline.config.worker.lease;
+        match self.pipeline.store.claim(upload.id(), &self.name, lease).await? {
+            ClaimOutcome::Claimed(claim) => {
+                let inherits = upload.owner.is_none().then_some(upload.fence).filter(|fence| *fence > 0);
+                let ended = self.work(claim, inherits, &Meter::default(), stop).await;
+                return Ok(Some(Step::Worked(upload.id(), ended)));
+            }
+            ClaimOutcome::Failed => warn!(upload = %upload.id(), "failed: its attempts are used up"),
+            ClaimOutcome::Taken => {}
+        }
+        Ok(None)
     }
 
     /// Whether this worker can do what is left of an upload, and no service that it needs is known to refuse.

@@ -25,10 +25,14 @@ impl Hold {
         std::fs::remove_file(&self.file).unwrap();
     }
 
-    fn on(&self, command: &mut Command) {
+    /// The value of `USERDATA_FAULT`.
+    pub fn fault(&self) -> String {
         // Small transactions, so that there is a middle of a range to be held in.
-        let fault = format!("hold:{}:{};small-transactions", self.point, self.file.display());
-        command.env("USERDATA_FAULT", fault);
+        format!("hold:{}:{};small-transactions", self.point, self.file.display())
+    }
+
+    fn on(&self, command: &mut Command) {
+        command.env("USERDATA_FAULT", self.fault());
     }
 
     /// Starts a worker that will wait there.
