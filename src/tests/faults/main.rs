@@ -9,6 +9,8 @@
 mod generator;
 #[path = "../journey/process.rs"]
 mod process;
+#[path = "../journey/way.rs"]
+mod way;
 #[path = "../journey/world.rs"]
 mod world;
 

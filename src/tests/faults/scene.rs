@@ -19,8 +19,8 @@ pub const LONGER: u64 = 20_000;
 /// A deployment on real services with a shared spool, ready for a file; claims run out soon.
 pub async fn on_services(database: Database) -> World {
     let mut world = World::on_services(database);
-    let spool = world.path().canonicalize().unwrap().join("data/spool");
-    world.set("worker", &format!("lease_s = 2\npaths = [\"{}\"]", spool.display()));
+    world.set("worker", "lease_s = 2");
+    world.share_the_spool();
     world.run(&["topic", "create"]).await.expect(0);
     world.run(&["db", "init"]).await.expect(0);
     world
