@@ -10,7 +10,7 @@ reserve_ports() {
     local try base claim
     mkdir -p "$cache/ports"
     # Claims of instances that are gone, and of an unfinished one in this place.
-    find "$cache/ports" \( -lname "$folder" -o -xtype l \) -delete
+    find "$cache/ports" -ignore_readdir_race \( -lname "$folder" -o -xtype l \) -delete
     for ((try = 0; try < 1000; try++)); do
         base=$((10000 + RANDOM % 220 * ports_each))
         claim=$cache/ports/$base
