@@ -2,7 +2,7 @@
 //! come from the environment (`compose/services env`); without them the tests that need one fail.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-#![allow(dead_code, reason = "the harness serves suites that follow")]
+#![allow(dead_code, reason = "the harness serves the fault tests too")]
 
 mod again;
 mod bad_input;

@@ -2,7 +2,7 @@
 //! test runs on both. The contract that all databases keep is told in `contract`.
 
 // A test says what went wrong by panicking.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod connections;
 mod ledger;
