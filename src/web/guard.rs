@@ -13,7 +13,10 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tracing::{debug, info};
 
-use crate::config::{Role, Token};
+use crate::{
+    config::{Role, Token},
+    upload::UploadId,
+};
 
 use super::{Context, errors::Problem};
 
@@ -46,13 +49,15 @@ pub(super) async fn log(request: Request, next: Next) -> Response {
     let range = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok()).map(str::to_owned);
     let response = next.run(request).await;
     let path = uri.path();
+    // Where a file is put, its name stands in this place.
     let upload = path.strip_prefix("/uploads/").and_then(|rest| rest.split('/').next());
+    let upload = upload.filter(|part| part.parse::<UploadId>().is_ok());
     let upload = response
         .extensions()
         .get::<super::uploads::Answered>()
         .map(|answered| answered.0.to_string())
         .or_else(|| upload.map(str::to_owned));
-    let (status, ms) = (response.status().as_u16(), start.elapsed().as_millis());
+    let (status, ms) = (response.status().as_u16(), u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
     if method == Method::GET && !path.ends_with("/content") {
         debug!(%method, path, status, ms, upload, peer, "request");
     } else {
