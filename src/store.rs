@@ -61,7 +61,8 @@ pub trait Store: Send + Sync {
     /// Notes that the queue took the announcement.
     async fn announced(&self, id: UploadId) -> Result<()>;
 
-    /// Open uploads of this spool that were never announced, oldest first. `None`: of any place.
+    /// Uploads that were never announced, oldest first: all of a spool, also those that have ended meanwhile, since
+    /// others read the topic too; `None`: the open ones of any place.
     async fn unannounced(&self, spool: Option<Uuid>, limit: u32) -> Result<Vec<Upload>>;
 
     async fn upload(&self, id: UploadId) -> Result<Option<Upload>>;

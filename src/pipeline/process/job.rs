@@ -78,6 +78,11 @@ impl Job {
         if self.stop.is_cancelled() { Err(Error::stopped("asked to stop")) } else { Ok(()) }
     }
 
+    /// Whether a later claim exists, as far as the ledger can be asked.
+    async fn was_taken_over(&self) -> bool {
+        self.upload().await.map_or(true, |upload| upload.fence != self.claim.fence.number)
+    }
+
     /// The upload's row as it is now.
     pub async fn upload(&self) -> Result<Upload> {
         let id = self.claim.id;
@@ -131,8 +136,8 @@ pub async fn keep_alive(job: Arc<Job>, shutdown: CancellationToken) {
             Ok(Beat::Kept) => missed = false,
             Ok(Beat::CancelAsked) => job.ask_to_stop(Stop::Cancel),
             Err(error) if error.kind == Kind::Lost => {
-                // After the job's own last write nothing is left to lose.
-                if !job.ended.is_cancelled() {
+                // After the job's own last write nobody has the claim, and there is nothing left to lose.
+                if !job.ended.is_cancelled() && job.was_taken_over().await {
                     debug!(upload = %job.claim.id, "the claim is not ours any more");
                     job.ask_to_stop(Stop::Lost);
                 }

@@ -30,12 +30,12 @@ pub(super) async fn upload(db: &dyn Database, id: UploadId) -> Result<Option<Upl
 }
 
 pub(super) async fn unannounced(db: &dyn Database, spool: Option<Uuid>, limit: u32) -> Result<Vec<Upload>> {
-    let (place, mut parameters) = match spool {
-        Some(spool) => ("and u.spool = ?", vec![value::text(spool.to_string())]),
-        None => ("", vec![]),
+    let (which, mut parameters) = match spool {
+        Some(spool) => ("u.spool = ?", vec![value::text(spool.to_string())]),
+        None => ("u.finished_ms is null", vec![]),
     };
     parameters.push(Value::Int(limit.into()));
-    let clause = format!("where u.announced_ms is null and u.finished_ms is null {place} order by u.seq limit ?");
+    let clause = format!("where u.announced_ms is null and {which} order by u.seq limit ?");
     uploads_where(db, &clause, &parameters).await
 }
 

@@ -99,5 +99,6 @@ pub async fn what_was_announced_is_not_announced_again(bench: &Bench) {
     assert_eq!(ids(None, 10).await, [second.id, third.id]);
     let claim = claim(store, second.id, "one", LONG).await;
     store.fail(&claim, &failure("broken")).await.unwrap();
-    assert_eq!(ids(None, 10).await, [third.id], "what has ended needs no announcement");
+    assert_eq!(ids(None, 10).await, [third.id], "what has ended wakes no worker");
+    assert_eq!(ids(Some(8), 10).await, [second.id], "other readers of the topic are told of every upload");
 }
