@@ -25,7 +25,11 @@ pub async fn run(pipeline: &Pipeline, reach: &Reach, stop: &CancellationToken, w
     let mut trouble: Option<(Duration, Option<String>)> = None;
     while let Some(received) = stop.run_until_cancelled(pipeline.queue.receive()).await {
         let settled = match received {
-            Ok(delivery) => settle(pipeline, reach, delivery).await,
+            // One that is dropped unsettled is delivered again.
+            Ok(delivery) => match stop.run_until_cancelled(settle(pipeline, reach, delivery)).await {
+                Some(settled) => settled,
+                None => return,
+            },
             Err(error) => Err(error),
         };
         match settled {

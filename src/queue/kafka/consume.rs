@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -11,7 +12,7 @@ use futures_util::FutureExt;
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{CommitMode, Consumer as _, StreamConsumer},
-    error::{KafkaError, KafkaResult},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::OwnedMessage,
 };
 use tokio::sync::Notify;
@@ -22,6 +23,9 @@ use crate::{
     error::Result,
     queue::Delivery,
 };
+
+/// How long an acknowledgement may take before its message counts as unsettled.
+const COMMIT_WITHIN: Duration = Duration::from_secs(10);
 
 pub struct Consumer {
     shared: Arc<Shared>,
@@ -152,12 +156,14 @@ impl KafkaDelivery {
         let (partition, offset) = (self.message().partition(), self.message().offset());
         let upto = lock(&self.state.partitions).entry(partition).or_default().settled(offset);
         let (stream, topic) = (self.stream.clone(), self.shared.topic.clone());
-        let committed = blocking(move || {
+        let commit = blocking(move || {
             let mut offsets = TopicPartitionList::new();
             offsets.add_partition_offset(&topic, partition, Offset::Offset(upto))?;
             stream.commit(&offsets, CommitMode::Sync)
-        })
-        .await?;
+        });
+        // Where no broker answers, librdkafka waits for one without an end.
+        let timed_out = KafkaError::ConsumerCommit(RDKafkaErrorCode::OperationTimedOut);
+        let committed = tokio::time::timeout(COMMIT_WITHIN, commit).await.unwrap_or(Ok(Err(timed_out)))?;
         match committed {
             Ok(()) => {
                 self.message = None;
