@@ -78,10 +78,8 @@ async fn with_every_service_down_uploads_are_kept_and_shown_and_go_on_as_each_on
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_topic_the_server_names_the_command_and_announces_after_it_was_run() {
-    let mut world = World::on_services(Database::MySql);
+    let world = World::on_services(Database::MySql);
     world.run(&["db", "init"]).await.expect(0);
-    // What has ended is not announced any more, so nothing may be done meanwhile.
-    let _closed = world.way_to_archive();
     let mut server = world.serve().await;
     let id = server.put("users.csv", &generate(&Spec::default()).bytes, &[]).await;
     let line = server.role.logged("userdata topic create").await;
