@@ -100,7 +100,7 @@ impl Pipeline {
         Ok(self.spool.get_or_init(|| opened).clone())
     }
 
-    /// Whether the ledger has a version that this program works with (DESIGN 3.1, versions): asked before its first
+    /// Whether the ledger has a version that this program works with: asked before its first
     /// use, once it can be reached. `Fatal`, code `ledger_version`, when not: whoever runs stops with it.
     pub async fn check_ledger(&self) -> Result<()> {
         self.ledger.get_or_try_init(|| self.store.check()).await.copied()
