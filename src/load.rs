@@ -22,3 +22,4 @@ mod tests;
 
 pub use file::{CleanFile, Job};
 pub use merge::Merge;
+pub use sizes::disk_need;

@@ -36,8 +36,6 @@ use crate::{
 
 const MANIFEST: &str = "manifest.json";
 const REJECTS: &str = "rejects.csv";
-/// Merges that share the memory: more do not run at once.
-const MERGES: usize = 4;
 /// Enough to know gzip content.
 const GZIP_HEAD_BYTES: usize = 16;
 
@@ -49,6 +47,10 @@ pub struct Job {
     pub work: PathBuf,
     /// This job's share of the worker's memory.
     pub memory_bytes: u64,
+    /// Threads that clean segments at once.
+    pub threads: usize,
+    /// Ranges that are merged at once, later: they share the memory.
+    pub merges: usize,
     /// Of what gzip content may expand to.
     pub expanded_max_bytes: u64,
     /// Of the bytes as they were received; unknown for a stranger's file.
@@ -188,7 +190,7 @@ impl Preparation {
     }
 
     fn sizes(&self, input_bytes: u64) -> Sizes {
-        self.sizes.unwrap_or_else(|| Sizes::new(input_bytes, self.job.memory_bytes, MERGES))
+        self.sizes.unwrap_or_else(|| Sizes::new(input_bytes, self.job.memory_bytes, self.job.merges))
     }
 
     /// The manifest that the folder has, if it is of this job; else a new one, in a folder that was emptied. Without a

@@ -12,7 +12,7 @@ pub struct Sizes {
     pub buffers_bytes: usize,
 }
 
-const SEGMENT_MIN: u64 = 32 << 20;
+const SEGMENT_MIN: u64 = 4 << 20;
 /// Segments of a large file: what a merge can read at once.
 const SEGMENTS: u64 = 512;
 const BLOCK_MAX: u64 = 64 << 10;
@@ -39,9 +39,40 @@ impl Sizes {
     }
 }
 
+/// What of a gzip file's size its expanded content has, at a guess: it is known only once it is expanded, and CSV
+/// files of users shrink to a third or a quarter.
+const GZIP_EXPANDS: u64 = 4;
+
+/// Bytes of the work disk that preparing a file of `size` bytes (as received) takes: runs and rejects are about 1.1
+/// times the file, and a file of one segment has no runs. Of gzip content the expanded file lies there, too: 2.1
+/// times what it expands to, which is guessed. Rows that grow by being cleaned (short times), or a file that is mostly
+/// rejects, need more; a disk that becomes full all the same is waited for (service `Disk`).
+pub fn disk_need(size: u64, gzip: bool) -> u64 {
+    let expanded = if gzip { size.saturating_mul(GZIP_EXPANDS) } else { size };
+    let runs = if expanded <= SEGMENT_MIN { 0 } else { expanded.saturating_add(expanded / 10) };
+    if gzip { expanded.saturating_add(runs) } else { runs }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_and_rejects_need_a_tenth_more_than_the_file() {
+        assert_eq!(disk_need(1_000_000_000, false), 1_100_000_000);
+        assert_eq!(disk_need(u64::MAX, false), u64::MAX);
+    }
+
+    #[test]
+    fn gzip_content_needs_twice_and_a_tenth_what_it_expands_to() {
+        assert_eq!(disk_need(100_000_000, true), 840_000_000);
+        assert_eq!(disk_need(1000, true), 4000);
+    }
+
+    #[test]
+    fn a_small_file_needs_no_disk() {
+        assert_eq!(disk_need(1 << 20, false), 0);
+    }
 
     #[test]
     fn fifty_gigabytes_are_merged_in_one_pass_with_the_default_memory() {

@@ -37,6 +37,8 @@ fn job(source: impl Source + 'static, work: &Path) -> Job {
         options: RowOptions::default(),
         work: work.join("upload"),
         memory_bytes: 64 << 20,
+        threads: 2,
+        merges: 3,
         expanded_max_bytes: 1 << 30,
         expected_sha256: None,
         meter: Meter::default(),

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Instant};
 use tracing::{debug, info, warn};
 
 use crate::{
+    config::StoreKind,
     error::{Error, Kind, Result, Service},
     load::{self, CleanFile, merge::Merge},
     pipeline::{
@@ -25,12 +26,19 @@ const TRIES: u32 = 3;
 
 pub async fn load(job: &Job, upload: &Upload, source: Arc<dyn Source>) -> Result<()> {
     let pipeline = &job.pipeline;
+    let config = &pipeline.config;
+    let slots = config.worker.slots.max(1);
     let file = CleanFile::prepare(load::Job {
         source,
         options: upload.new.options.clone(),
         work: job.work.clone(),
-        memory_bytes: pipeline.config.worker.memory_bytes / pipeline.config.worker.slots.max(1) as u64,
-        expanded_max_bytes: pipeline.config.server.max_upload_bytes,
+        memory_bytes: config.worker.memory_bytes / slots as u64,
+        threads: (std::thread::available_parallelism().map_or(1, usize::from) / slots).max(1),
+        merges: match config.store.kind {
+            StoreKind::Sqlite => 1,
+            StoreKind::Mysql => config.store.mysql.connections,
+        },
+        expanded_max_bytes: config.server.max_upload_bytes,
         expected_sha256: upload.new.sha256.clone(),
         meter: job.meter.clone(),
         stop: job.stop.clone(),
