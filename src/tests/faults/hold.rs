@@ -25,6 +25,11 @@ impl Hold {
         std::fs::remove_file(&self.file).unwrap();
     }
 
+    /// Whoever comes there from now on is held again.
+    pub fn again(&self) {
+        std::fs::write(&self.file, "").unwrap();
+    }
+
     /// The value of `USERDATA_FAULT`.
     pub fn fault(&self) -> String {
         // Small transactions, so that there is a middle of a range to be held in.

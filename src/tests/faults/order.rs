@@ -11,6 +11,7 @@ use rdkafka::{
 use crate::{
     generator::{Spec, Table, generate},
     hold::Hold,
+    process::Role,
     scene::{Scene, on_services},
     world::{
         Database::{self, MariaDb, MySql},
@@ -153,4 +154,37 @@ async fn a_job_longer_than_the_poll_interval_neither_loses_its_partition_nor_run
     let claims = scene.history(&server).await.iter().filter(|event| event.starts_with("claimed")).count();
     assert_eq!(claims, 1);
     assert!(!worker.log().to_lowercase().contains("poll interval"), "{}", worker.log());
+}
+
+/// Between a file's last write and its end a heartbeat finds no claim any more: nobody has taken anything over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_heartbeat_behind_the_last_write_calls_no_finished_file_lost() {
+    let world = on_services(MySql).await;
+    let server = world.serve().await;
+    let (done, finish) = (Hold::at(&world, "done"), Hold::at(&world, "finish"));
+    finish.release();
+    let mut command = world.worker_command("one", &[("worker", "slots = 2")]);
+    command.env("USERDATA_FAULT", format!("{};{}", done.fault(), finish.fault()));
+    let mut worker = Role::start("one", &mut command);
+    let first = Scene::begin(&server, 2_000).await;
+    done.reached(&mut worker).await;
+    // Another file's heartbeats, which are seen, tell the time: there are several while the first is held.
+    finish.again();
+    let second = Scene::begin(&server, 1).await;
+    finish.reached(&mut worker).await;
+    let sql = format!("select beat from userdata_upload where id = '{}'", second.id);
+    let mut connection = world.connect().await;
+    let mut beats = async || connection.query_first::<u64, _>(&sql).await.unwrap().expect("its row");
+    let enough = beats().await + 3;
+    while beats().await < enough {
+        assert!(worker.is_running(), "{}", worker.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    done.release();
+    finish.release();
+    assert_eq!(server.done(&first.id).await, first.counts);
+    server.until_state(&second.id, "done").await;
+    assert!(world.table().await == first.table, "the second file's only id is one of the first's");
+    assert!(worker.terminate().await.success(), "{}", worker.log());
+    assert!(!worker.log().contains("Lost"), "{}", worker.log());
 }

@@ -26,28 +26,34 @@ impl Message {
     }
 }
 
-fn kcat(arguments: &[&str]) -> Command {
+fn kcat(broker: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(service("USERDATA_TEST_KCAT"));
-    command.args(["-q", "-b", &service("USERDATA_TEST_KAFKA")]).args(arguments).kill_on_drop(true);
+    command.args(["-q", "-b", broker]).args(arguments).kill_on_drop(true);
     command
 }
 
+/// Waits until `count` messages are on a broker's topic, and gives them all.
+pub async fn consume(broker: &str, topic: &str, count: usize) -> Vec<Message> {
+    let count_text = count.to_string();
+    let mut command = kcat(broker, &["-C", "-t", topic, "-o", "beginning", "-c", &count_text, "-J"]);
+    command.args(["-X", "fetch.message.max.bytes=4000000"]);
+    let output = tokio::time::timeout(DEADLINE, command.output()).await;
+    let output = output.unwrap_or_else(|_| panic!("there are no {count} messages on {topic}")).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // kcat writes bytes that are no UTF-8 as they are.
+    String::from_utf8_lossy(&output.stdout).lines().map(message).collect()
+}
+
 impl World {
-    /// Waits until `count` messages are on a topic, and gives them all.
+    /// As `consume`, of the broker that all tests share.
     pub async fn consume(&self, topic: &str, count: usize) -> Vec<Message> {
-        let count_text = count.to_string();
-        let mut command = kcat(&["-C", "-t", topic, "-o", "beginning", "-c", &count_text, "-J"]);
-        command.args(["-X", "fetch.message.max.bytes=4000000"]);
-        let output = tokio::time::timeout(DEADLINE, command.output()).await;
-        let output = output.unwrap_or_else(|_| panic!("there are no {count} messages on {topic}")).unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        // kcat writes bytes that are no UTF-8 as they are.
-        String::from_utf8_lossy(&output.stdout).lines().map(message).collect()
+        consume(&service("USERDATA_TEST_KAFKA"), topic, count).await
     }
 
     /// Sends one message to this world's topic; a value of `None` is a tombstone.
     pub async fn produce(&self, key: &str, value: Option<&[u8]>) {
-        let mut command = kcat(&["-P", "-t", &self.name, "-K", "\u{1}", "-D", "\u{2}"]);
+        let mut command =
+            kcat(&service("USERDATA_TEST_KAFKA"), &["-P", "-t", &self.name, "-K", "\u{1}", "-D", "\u{2}"]);
         command.args(["-X", "message.max.bytes=2000000"]);
         if value.is_none() {
             command.arg("-Z");

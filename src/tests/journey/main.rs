@@ -20,6 +20,7 @@ mod messages;
 mod names;
 mod outages;
 mod process;
+mod readme;
 mod services;
 mod way;
 mod world;

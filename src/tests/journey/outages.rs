@@ -10,6 +10,7 @@ use tokio::{net::UnixDatagram, time::Instant};
 use crate::{
     broker::Broker,
     generator::{File, Spec, Table, Times, generate},
+    kcat,
     process::{DEADLINE, Role},
     world::{Database, Server, World},
 };
@@ -73,6 +74,18 @@ async fn with_every_service_down_uploads_are_kept_and_shown_and_go_on_as_each_on
     assert_eq!(server.done(&last).await, meanwhile.keep(&mut expected));
     assert_eq!(world.table().await, expected);
     assert!(worker.terminate().await.success(), "{}", worker.log());
+
+    // Others read the topic too: it tells them also of what has ended meanwhile.
+    let silent = server.upload(&last).await;
+    assert_eq!((&silent["announced_at"], &silent["state"]), (&Value::Null, &"done".into()), "{silent}");
+    broker.start_again().await;
+    server.until(&last, "announced", |upload| upload["announced_at"].is_string()).await;
+    let messages = kcat::consume(&broker.address, &world.name, 3).await;
+    let told: Vec<_> = messages.iter().filter_map(|message| message.key.as_deref()).collect();
+    for upload in [&id, &next, &last] {
+        assert!(told.contains(&upload.as_str()), "upload {upload} is not among {told:?}");
+    }
+    broker.kill().await;
     assert!(server.role.terminate().await.success(), "{}", server.role.log());
 }
 

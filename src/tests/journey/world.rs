@@ -115,6 +115,13 @@ impl World {
 
     /// As `command`, with settings of this process alone: `("worker", "slots = 2")`.
     pub fn command_with(&self, arguments: &[&str], own: &[(&str, &str)]) -> Command {
+        let mut command = process::command(self.path(), arguments);
+        command.arg("--config").arg(self.configuration(own));
+        command
+    }
+
+    /// Writes this world's configuration into a file of its own, with more settings.
+    pub fn configuration(&self, own: &[(&str, &str)]) -> PathBuf {
         let mut sections: Vec<(String, Vec<String>)> = Vec::new();
         let own = own.iter().map(|(section, line)| ((*section).to_owned(), (*line).to_owned()));
         for (section, line) in self.settings.iter().cloned().chain(own) {
@@ -136,9 +143,7 @@ impl World {
         }
         let file = self.path().join(format!("config-{}.toml", unique()));
         std::fs::write(&file, text).unwrap();
-        let mut command = process::command(self.path(), arguments);
-        command.arg("--config").arg(file);
-        command
+        file
     }
 
     pub async fn run(&self, arguments: &[&str]) -> Finished {
