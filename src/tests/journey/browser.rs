@@ -51,6 +51,10 @@ async fn a_person_uploads_files_on_the_page_and_reads_what_became_of_them() {
     history(&browser).await;
     shots(&browser, "history").await;
     only_refusals_are_severe(&browser).await;
+    let by_put = server.put("by-curl.csv", &generate(&Spec { seed: 4, ..Spec::default() }).bytes, &[]).await;
+    server.done(&by_put).await;
+    let status = world.run(&["status"]).await.expect(0).stdout();
+    assert!(["users.csv", "small.csv", "by-curl.csv"].iter().all(|name| status.contains(name)), "{status}");
     browser.close().await;
 }
 

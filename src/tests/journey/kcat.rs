@@ -44,6 +44,18 @@ pub async fn consume(broker: &str, topic: &str, count: usize) -> Vec<Message> {
     String::from_utf8_lossy(&output.stdout).lines().map(message).collect()
 }
 
+/// Waits until a message of each key is on a topic, and gives all that are there by then: an announcement may come twice.
+pub async fn consume_keys(broker: &str, topic: &str, keys: &[&str]) -> Vec<Message> {
+    let mut count = keys.len();
+    loop {
+        let messages = consume(broker, topic, count).await;
+        if keys.iter().all(|key| messages.iter().any(|message| message.key.as_deref() == Some(key))) {
+            return messages;
+        }
+        count += 1;
+    }
+}
+
 impl World {
     /// As `consume`, of the broker that all tests share.
     pub async fn consume(&self, topic: &str, count: usize) -> Vec<Message> {

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::{
     generator::{File, Spec, Table, generate},
-    world::{Database, Server, World},
+    kcat,
+    world::{Database, Server, World, service},
 };
 
 const REASON: &str = "__connect.errors.exception.message";
@@ -24,7 +25,9 @@ async fn an_upload_is_announced_as_the_original_did_with_everything_more_in_head
     let answer = server.http.post(format!("{}/upload", server.url)).multipart(form).send().await.unwrap();
     let told = answer.text().await.unwrap();
     let answer: Value = serde_json::from_str(&told).unwrap();
-    let messages = world.consume(&world.name, 2).await;
+    let announced = &answer["uploadmessage"];
+    let keys = [&*id, announced["uuid"].as_str().unwrap()];
+    let messages = kcat::consume_keys(&service("USERDATA_TEST_KAFKA"), &world.name, &keys).await;
     let of = |id: &str| messages.iter().find(|message| message.key.as_deref() == Some(id)).expect("its message");
     let first = of(&id);
     let value: Value = serde_json::from_str(first.value.as_deref().unwrap()).unwrap();
@@ -41,8 +44,7 @@ async fn an_upload_is_announced_as_the_original_did_with_everything_more_in_head
     assert_eq!(first.value.as_deref(), Some(expected.as_str()));
     assert_eq!((first.header("ce_subject"), first.header("ce_specversion")), (id.as_str(), "1.0"));
     assert!(["ce_id", "ce_source", "ce_type"].iter().all(|name| !first.header(name).is_empty()));
-    let announced = &answer["uploadmessage"];
-    let second = of(announced["uuid"].as_str().unwrap());
+    let second = of(keys[1]);
     let value = second.value.as_deref().unwrap();
     assert_eq!(told, format!(r#"{{"info":"info","uploadmessage":{value}}}"#), "what the original's client was told");
     assert_eq!(announced["filetype"], "text/csv");

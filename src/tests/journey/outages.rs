@@ -80,11 +80,7 @@ async fn with_every_service_down_uploads_are_kept_and_shown_and_go_on_as_each_on
     assert_eq!((&silent["announced_at"], &silent["state"]), (&Value::Null, &"done".into()), "{silent}");
     broker.start_again().await;
     server.until(&last, "announced", |upload| upload["announced_at"].is_string()).await;
-    let messages = kcat::consume(&broker.address, &world.name, 3).await;
-    let told: Vec<_> = messages.iter().filter_map(|message| message.key.as_deref()).collect();
-    for upload in [&id, &next, &last] {
-        assert!(told.contains(&upload.as_str()), "upload {upload} is not among {told:?}");
-    }
+    kcat::consume_keys(&broker.address, &world.name, &[&id, &next, &last]).await;
     broker.kill().await;
     assert!(server.role.terminate().await.success(), "{}", server.role.log());
 }
@@ -148,7 +144,8 @@ async fn database_breaks_in_mid_load(kind: Database) {
     let place = database.address();
     waits(&server, &id, "store", &[&place]).await;
     worker.logged(&place).await;
-    let meanwhile = generate(&Spec { seed: 2, shared: Some((1, 0.5)), ..Spec::default() });
+    // Ids of its own: which of the two is loaded first is not promised.
+    let meanwhile = generate(&Spec { seed: 2, ..Spec::default() });
     let next = server.put("meanwhile.csv", &meanwhile.bytes, &[]).await;
     waits(&server, &next, "store", &[&place]).await;
     database.open().await;

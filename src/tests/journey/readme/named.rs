@@ -159,8 +159,8 @@ fn route(span: &str) -> Option<String> {
     let (method, path) = span.split_once(' ').unwrap_or(("GET", span));
     let first = path.strip_prefix('/')?.split('/').next()?;
     let of_http = ["GET", "PUT", "POST", "PATCH", "HEAD", "DELETE", "OPTIONS"].contains(&method);
-    let of_disk = !span.contains(' ') && std::path::Path::new("/").join(first).exists();
-    (of_http && !(of_disk && !first.is_empty())).then(|| format!("{method} {path}"))
+    let of_disk = !span.contains(' ') && !first.is_empty() && std::path::Path::new("/").join(first).exists();
+    (of_http && !of_disk).then(|| format!("{method} {path}"))
 }
 
 /// Whether it looks like a key: `worker.paths`, `max_rejects`. A name with the ending of a file is none.
