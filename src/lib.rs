@@ -35,6 +35,7 @@ pub mod archive;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod disk;
 pub mod error;
 pub mod example;
 #[cfg(feature = "faults")]

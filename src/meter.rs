@@ -21,6 +21,13 @@ impl Meter {
         }
     }
 
+    /// Takes back what was added for nothing: it will be done again.
+    pub fn undo(&self, done: u64) {
+        if let Some(progress) = self.lock().as_mut() {
+            progress.done = progress.done.saturating_sub(done);
+        }
+    }
+
     pub fn progress(&self) -> Option<Progress> {
         *self.lock()
     }

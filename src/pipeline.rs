@@ -6,12 +6,14 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use crate::{
     announcement::Announcement,
     archive::{Archive, directory::Directory, ftp::Ftp},
     config::{ArchiveKind, Config, QueueKind, StoreKind},
+    disk::Disks,
     error::{Error, Result},
     queue::{Announced, Queue, kafka::Kafka, local::Local},
     spool::Spool,
@@ -40,7 +42,9 @@ pub struct Transactions {
     pub time: Duration,
     /// Pause between two transactions, so that other processes get at the database.
     pub pause: Duration,
-    /// Id ranges of a large load.
+    /// Load transactions at once, of all slots.
+    pub connections: usize,
+    /// Id ranges of a large load: more than connections, so that one that takes longer does not hold up the end.
     pub ranges: usize,
 }
 
@@ -50,6 +54,10 @@ pub struct Pipeline {
     pub archive: Arc<dyn Archive>,
     pub store: Arc<dyn Store>,
     pub transactions: Transactions,
+    /// Room that uploads and loads of this process will still take.
+    pub disks: Disks,
+    /// Places for load transactions, of all slots.
+    pub loading: Semaphore,
     spool: OnceLock<Arc<Spool>>,
     /// Set once the ledger has said its version.
     ledger: tokio::sync::OnceCell<()>,
@@ -62,8 +70,8 @@ impl Pipeline {
             StoreKind::Sqlite => (Arc::new(sqlite::open(&config.database())?), EMBEDDED),
             StoreKind::Mysql => {
                 let mysql = &config.store.mysql;
-                let ranges = mysql.connections * 2;
-                (Arc::new(mysql::open(mysql, config.worker.lease).await?), Transactions { ranges, ..SERVER })
+                let sizes = Transactions { connections: mysql.connections, ranges: mysql.connections * 2, ..SERVER };
+                (Arc::new(mysql::open(mysql, config.worker.lease).await?), sizes)
             }
         };
         let archive: Arc<dyn Archive> = match config.archive.kind {
@@ -86,6 +94,8 @@ impl Pipeline {
             archive,
             store,
             transactions,
+            disks: Disks::default(),
+            loading: Semaphore::new(transactions.connections),
             spool: OnceLock::new(),
             ledger: Default::default(),
         }))
@@ -96,7 +106,7 @@ impl Pipeline {
         if let Some(spool) = self.spool.get() {
             return Ok(spool.clone());
         }
-        let opened = Arc::new(Spool::open(&self.config.spool)?);
+        let opened = Arc::new(Spool::open(&self.config.spool, self.disks.clone())?);
         Ok(self.spool.get_or_init(|| opened).clone())
     }
 
@@ -142,6 +152,7 @@ const SERVER: Transactions = Transactions {
     bytes: 32 << 20,
     time: Duration::from_secs(60),
     pause: Duration::ZERO,
+    connections: 3,
     ranges: 6,
 };
 
@@ -153,6 +164,7 @@ const EMBEDDED: Transactions = Transactions {
     bytes: 32 << 20,
     time: Duration::from_millis(100),
     pause: Duration::from_millis(10),
+    connections: 1,
     ranges: 1,
 };
 

@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use crate::{
     config,
+    disk::Disks,
     error::{Error, Result, Service},
     upload::{EpochMs, NewUpload, Place, UploadId},
 };
@@ -41,6 +42,7 @@ pub struct Spool {
     host: String,
     /// Free disk space that uploads never take.
     free_bytes: u64,
+    disks: Disks,
 }
 
 /// What is known of an upload before its first byte, for showing it while it arrives.
@@ -77,13 +79,13 @@ const ARRIVAL: &str = "arrival.json";
 
 impl Spool {
     /// Opens the folder and makes it, with an id of its own, where it is not there yet.
-    pub fn open(config: &config::Spool) -> Result<Self> {
+    pub fn open(config: &config::Spool, disks: Disks) -> Result<Self> {
         let folder = fs::create_dir_all(&config.path).and_then(|()| config.path.canonicalize());
         let doing = || format!("opening the spool {}", config.path.display());
         let folder = folder.map_err(|error| cannot_open(doing(), error))?;
         let id = identity(&folder)?;
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Ok(Self { folder, id, host, free_bytes: config.free_bytes })
+        Ok(Self { folder, id, host, free_bytes: config.free_bytes, disks })
     }
 
     /// The id kept in the folder: tells a shared spool from another machine's folder of the same name.

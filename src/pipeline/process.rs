@@ -36,6 +36,7 @@ mod company;
 mod job;
 mod load;
 mod pauses;
+mod ranges;
 
 /// How long an idle slot waits before it looks at the ledger again, unless woken.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -4,7 +4,10 @@
 use std::{
     fs::File,
     io::{self, Write},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -17,6 +20,7 @@ use tokio::{
 use tracing::debug;
 
 use crate::{
+    disk::Room,
     error::{Error, Result},
     upload::{NewUpload, UploadId},
 };
@@ -124,11 +128,15 @@ struct Writer {
     part: File,
     hash: Sha256,
     size: u64,
+    /// `size`, for others who ask how much of the room is still needed.
+    written: Arc<AtomicU64>,
+    _room: Room,
 }
 
 impl Writer {
     fn begin(spool: Arc<Spool>, arrival: &Arrival) -> Result<Self> {
-        spool.check_room(arrival.size.unwrap_or(0))?;
+        let written = Arc::new(AtomicU64::new(0));
+        let room = spool.room(arrival.size.unwrap_or(0), &written)?;
         let id = arrival.id;
         let doing = || format!("beginning upload {id} in the spool {}", spool.folder.display());
         let part = create_locked(&spool, id).map_err(|error| spool.disk_error(doing(), error))?;
@@ -137,7 +145,7 @@ impl Writer {
             spool.erase(id);
             return Err(spool.disk_error(doing(), error));
         }
-        Ok(Self { spool, id, part, hash: Sha256::new(), size: 0 })
+        Ok(Self { spool, id, part, hash: Sha256::new(), size: 0, written, _room: room })
     }
 
     fn run(mut self, mut orders: mpsc::Receiver<Order>) -> Result<()> {
@@ -169,6 +177,7 @@ impl Writer {
             written = self.part.sync_data();
         }
         written.map_err(|error| self.failed(error))?;
+        self.written.store(self.size, Ordering::Relaxed);
         if before / ROOM_BYTES != self.size / ROOM_BYTES { self.spool.check_room(0) } else { Ok(()) }
     }
 

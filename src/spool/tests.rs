@@ -13,7 +13,8 @@ fn spool(folder: &Path) -> Arc<Spool> {
 
 fn spool_keeping(folder: &Path, free_bytes: u64) -> Result<Arc<Spool>> {
     let keep = std::time::Duration::from_secs(1);
-    Spool::open(&config::Spool { path: folder.into(), keep, keep_failed: keep, free_bytes }).map(Arc::new)
+    Spool::open(&config::Spool { path: folder.into(), keep, keep_failed: keep, free_bytes }, Disks::default())
+        .map(Arc::new)
 }
 
 fn arrival(size: Option<u64>) -> Arrival {

@@ -74,10 +74,6 @@ impl Job {
         }
     }
 
-    pub fn check_stop(&self) -> Result<()> {
-        if self.stop.is_cancelled() { Err(Error::stopped("asked to stop")) } else { Ok(()) }
-    }
-
     /// Whether a later claim exists, as far as the ledger can be asked.
     async fn was_taken_over(&self) -> bool {
         self.upload().await.map_or(true, |upload| upload.fence != self.claim.fence.number)

@@ -1,49 +1,35 @@
 //! The load stage: the whole file is cleaned before the first row is stored, the ranges are written to the ledger, and
 //! each range is stored in transactions that move its watermark with its rows.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
-use tracing::{debug, info, warn};
+use bytesize::ByteSize;
+use tracing::{debug, info};
 
 use crate::{
-    config::StoreKind,
-    error::{Error, Kind, Result, Service},
-    load::{self, CleanFile, merge::Merge},
+    disk::{self, Room},
+    error::{Error, Result, Service},
+    load::{self, CleanFile},
     pipeline::{
-        Transactions,
-        process::{account, archive, job::Job},
+        process::{account, archive, job::Job, ranges},
         sweep,
     },
-    rows::RULES,
-    source::{FileSource, Source},
-    store::{Bounds, Part, RangeLoad},
+    rows::{RULES, is_gzip},
+    source::{self, FileSource, Source},
+    store::Bounds,
     upload::{Cleaned, Counts, Stage, State, Stored, Unit, Upload},
     wording::grouped,
 };
 
-/// How often a transaction is begun anew in place before the upload goes back to wait for the database.
-const TRIES: u32 = 3;
+/// Enough to know gzip content.
+const GZIP_HEAD_BYTES: usize = 16;
 
 pub async fn load(job: &Job, upload: &Upload, source: Arc<dyn Source>) -> Result<()> {
     let pipeline = &job.pipeline;
-    let config = &pipeline.config;
-    let slots = config.worker.slots.max(1);
-    let file = CleanFile::prepare(load::Job {
-        source,
-        options: upload.new.options.clone(),
-        work: job.work.clone(),
-        memory_bytes: config.worker.memory_bytes / slots as u64,
-        threads: (std::thread::available_parallelism().map_or(1, usize::from) / slots).max(1),
-        merges: match config.store.kind {
-            StoreKind::Sqlite => 1,
-            StoreKind::Mysql => config.store.mysql.connections,
-        },
-        expanded_max_bytes: config.server.max_upload_bytes,
-        expected_sha256: upload.new.sha256.clone(),
-        meter: job.meter.clone(),
-        stop: job.stop.clone(),
-    })
-    .await?;
+    let file = {
+        let _room = room(job, upload, source.as_ref()).await?;
+        CleanFile::prepare(preparation(job, upload, source)).await?
+    };
     let cleaned = file.cleaned();
     #[cfg(feature = "faults")]
     crate::faults::hold("cleaned").await;
@@ -64,14 +50,60 @@ pub async fn load(job: &Job, upload: &Upload, source: Arc<dyn Source>) -> Result
     let parts = pipeline.store.split(&job.claim, cleaned, RULES, &bounds).await?;
     job.meter.begin(Stage::Load, cleaned.good, Unit::Rows);
     job.meter.add(parts.iter().map(|part| part.stored.good).sum());
-    let mut stored = Vec::with_capacity(parts.len());
-    for part in parts {
-        stored.push(if part.finished { part } else { load_part(job, upload, &file, part).await? });
-    }
+    let stored = ranges::load(job, &file, upload.new.options.existing, parts).await?;
     finish(job, upload, cleaned, &account::sum(&stored)).await?;
     drop(file);
     remove_work(job);
     Ok(())
+}
+
+/// Slots share memory and cores of the worker.
+fn preparation(job: &Job, upload: &Upload, source: Arc<dyn Source>) -> load::Job {
+    let (config, transactions) = (&job.pipeline.config, &job.pipeline.transactions);
+    let slots = config.worker.slots.max(1);
+    load::Job {
+        source,
+        options: upload.new.options.clone(),
+        work: job.work.clone(),
+        memory_bytes: config.worker.memory_bytes / slots as u64,
+        threads: (std::thread::available_parallelism().map_or(1, usize::from) / slots).max(1),
+        merges: transactions.connections,
+        expanded_max_bytes: config.server.max_upload_bytes,
+        expected_sha256: upload.new.sha256.clone(),
+        meter: job.meter.clone(),
+        stop: job.stop.clone(),
+    }
+}
+
+/// Sets room for run files aside. Those that an earlier attempt left count as written.
+async fn room(job: &Job, upload: &Upload, source: &dyn Source) -> Result<Option<Room>> {
+    let head = source::head(source, GZIP_HEAD_BYTES).await?;
+    let bytes = load::disk_need(upload.new.size, is_gzip(&head));
+    if bytes == 0 {
+        return Ok(None);
+    }
+    let folder = job.work.clone();
+    let on = job.work.parent().unwrap_or(&job.work);
+    let claimed = job.pipeline.disks.claim(on, bytes, 0, move || disk::bytes_in(&folder));
+    let unmeasured = |error| {
+        Error::unavailable(Service::Disk, format!("measuring the free space of {}", on.display())).because(error)
+    };
+    match claimed.map_err(unmeasured)? {
+        Ok(room) => {
+            info!(upload = %job.claim.id, bytes, folder = %on.display(), "room set aside for run files");
+            Ok(Some(room))
+        }
+        Err(space) => {
+            let [needed, free, promised] = [bytes, space.free, space.promised].map(|bytes| ByteSize(bytes).to_string());
+            let others = match space.promised {
+                0 => String::new(),
+                _ => format!(", {promised} of them are promised to others"),
+            };
+            let text = format!("cleaning takes about {needed} in {}: {free} are free there{others}", on.display());
+            Err(Error::unavailable(Service::Disk, text)
+                .next("make room on that disk, or set worker.work to a folder on a larger one"))
+        }
+    }
 }
 
 fn may_be_stored(upload: &Upload, cleaned: &Cleaned) -> Result<()> {
@@ -94,84 +126,6 @@ fn may_be_stored(upload: &Upload, cleaned: &Cleaned) -> Result<()> {
         let see = format!("{see}, or allow more: userdata retry {} --max-rejects N", upload.id());
         return Err(Error::rejected("too_many_rejects", text).next(see));
     }
-    Ok(())
-}
-
-/// Stores a range to its end. Rows and watermark move together, so a transaction whose outcome is unknown is simply
-/// begun again behind whatever watermark is there then.
-async fn load_part(job: &Job, upload: &Upload, file: &CleanFile, mut part: Part) -> Result<Part> {
-    let (store, sizes) = (&job.pipeline.store, job.pipeline.transactions);
-    let existing = upload.new.options.existing;
-    let mut merge: Option<Merge> = None;
-    let mut failures = 0;
-    while !part.finished {
-        job.check_stop()?;
-        let result = async {
-            let mut transaction = store.begin(&job.claim, part.number, existing).await?;
-            let at = transaction.part().watermark.clone();
-            let stream = match merge.take() {
-                Some(stream) if at == part.watermark => stream,
-                _ => file.merge(&part.bounds, at.as_deref(), existing)?,
-            };
-            let (stream, finished) = fill(transaction.as_mut(), stream, &sizes).await?;
-            Ok((transaction.commit(finished).await?, stream))
-        }
-        .await;
-        match result {
-            Ok((moved, stream)) => {
-                job.meter.add(moved.stored.good - part.stored.good);
-                (part, merge, failures) = (moved, Some(stream), 0);
-                #[cfg(feature = "faults")]
-                if !part.finished {
-                    crate::faults::hold("loading").await;
-                }
-            }
-            Err(error) if is_of_the_store(&error) && failures < TRIES => {
-                failures += 1;
-                warn!(upload = %job.claim.id, range = part.number, %error, "doing a transaction again");
-                job.unless_stopped(pause(failures)).await?;
-            }
-            Err(error) => return Err(error),
-        }
-        tokio::time::sleep(sizes.pause).await;
-    }
-    debug!(upload = %job.claim.id, range = part.number, rows = part.stored.good, "range stored");
-    Ok(part)
-}
-
-/// Puts blocks into a transaction until it is large enough or the range ends.
-async fn fill(transaction: &mut dyn RangeLoad, mut merge: Merge, sizes: &Transactions) -> Result<(Merge, bool)> {
-    let (begun, mut rows, mut bytes) = (Instant::now(), 0, 0);
-    let (block_rows, block_bytes) = (sizes.block_rows, sizes.block_bytes);
-    loop {
-        let (back, block) = tokio::task::spawn_blocking(move || {
-            let block = merge.next(block_rows, block_bytes);
-            (merge, block)
-        })
-        .await
-        .map_err(|panic| Error::fatal("merge_failed", "merging runs").because(panic))?;
-        merge = back;
-        let block = block?;
-        if block.is_empty() {
-            return Ok((merge, true));
-        }
-        rows += block.len() as u64;
-        bytes += block.bytes();
-        transaction.put(block).await?;
-        #[cfg(feature = "faults")]
-        crate::faults::hold("transaction").await;
-        if rows >= sizes.rows || bytes >= sizes.bytes || begun.elapsed() >= sizes.time {
-            return Ok((merge, false));
-        }
-    }
-}
-
-fn is_of_the_store(error: &Error) -> bool {
-    error.kind == Kind::Transient && error.service == Some(Service::Store)
-}
-
-async fn pause(failures: u32) -> Result<()> {
-    tokio::time::sleep(std::time::Duration::from_millis(50 << failures.min(6))).await;
     Ok(())
 }
 

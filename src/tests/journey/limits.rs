@@ -97,3 +97,24 @@ async fn a_port_in_use_and_a_data_folder_in_use_are_said_in_a_sentence() {
     command.stdin(std::fs::File::open(world.write("good.csv", GOOD)).unwrap());
     process::run(&mut command).await.expect(0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_waits_for_room_for_its_run_files_and_goes_on_when_there_is_some() {
+    let mut world = World::embedded();
+    let work = world.path().join("work");
+    let _disk = Disk::mount(&work, "4m");
+    world.set("worker", &format!("work = \"{}\"", work.display()));
+    let server = world.serve().await;
+    let id = server.put("large.csv", &large(), &[]).await;
+    let waiting = server.until(&id, "waits", |upload| upload["waiting"]["for"] == "disk").await;
+    let message = waiting["waiting"]["message"].as_str().unwrap();
+    for part in ["waiting for free disk space: cleaning takes about ", &*work.to_string_lossy(), "MiB are free there"] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert_eq!(waiting["attempts"], 0, "a full disk does not count");
+    let small = server.put("good.csv", GOOD, &[]).await;
+    assert_eq!(server.done(&small).await.inserted, 2, "a small file needs no room");
+    let grown = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&work).status();
+    assert!(grown.unwrap().success());
+    assert_eq!(server.done(&id).await.read, 2 + (300_000 - 10));
+}

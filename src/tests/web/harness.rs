@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use userdata::{
     archive::directory::Directory,
     config::*,
+    disk::Disks,
     error::Result,
     pipeline::{again::Again, receive::Receiver},
     queue::local::Local,
@@ -82,7 +83,7 @@ impl Server {
     pub async fn with(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Arc::new(config(folder.path(), &setup));
-        let spool = Arc::new(SpoolFolder::open(&config.spool).unwrap());
+        let spool = Arc::new(SpoolFolder::open(&config.spool, Disks::default()).unwrap());
         let store: Arc<dyn userdata::store::Store> = if setup.database_is_down {
             Arc::new(mysql::open(&config.store.mysql, config.worker.lease).await.unwrap())
         } else {
