@@ -2,6 +2,7 @@
 //! order. Configured formats come first, then what can be read in one way only; everything else is refused with its
 //! reason. Pure: no clock, no zone of the machine.
 
+mod fixed;
 mod format;
 mod iso;
 mod moment;
@@ -13,16 +14,17 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
-use chrono::{Datelike, NaiveDateTime, Timelike};
+use chrono::{NaiveDateTime, TimeDelta};
 use chrono_tz::Tz;
 
 use super::reject::shown;
 pub use format::Format;
-use moment::{Basis, Fault, Moment};
+use moment::{Basis, Fault, Fields, Moment};
+use zone::Zone;
 
 /// The zone of times without an offset, and the formats that are tried before all other forms, in their order.
 pub struct Times {
-    zone: Tz,
+    zone: Zone,
     formats: Vec<Format>,
 }
 
@@ -76,7 +78,7 @@ impl TimeError {
 impl Times {
     /// Text that is no strftime format matches nothing here: `RowOptions::check` has refused it before.
     pub fn new(zone: Tz, formats: &[String]) -> Self {
-        Self { zone, formats: formats.iter().map(|format| Format::new(format)).collect() }
+        Self { zone: Zone::new(zone), formats: formats.iter().map(|format| Format::new(format)).collect() }
     }
 
     /// Reads one field as it stands; blanks around the time are not part of it. Appends the stored form to `out`, or
@@ -91,20 +93,25 @@ impl Times {
         Ok(reading)
     }
 
-    fn instant(&self, text: &str) -> Result<(NaiveDateTime, Reading), Fault> {
+    fn instant(&self, text: &str) -> Result<(Fields, Reading), Fault> {
         // A format that fits but tells no possible time does not keep a later form from being read: of
         // `%d/%m/%Y` and `%m/%d/%Y` the second reads 03/25/2017. If none does, its reason is the one to tell.
         let mut fits = None;
         for (position, format) in self.formats.iter().enumerate() {
             match format.read(text).and_then(|moment| moment.map(|moment| self.place(moment)).transpose()) {
-                Ok(Some((utc, reading))) => return Ok((utc, Reading { how: How::Format(position), ..reading })),
+                Ok(Some((utc, reading))) => return Ok((utc.into(), Reading { how: How::Format(position), ..reading })),
                 Ok(None) => {}
                 Err(fault) => fits = fits.or(Some(fault)),
             }
         }
+        if let Some((utc, reading)) =
+            fixed::read(text.as_bytes()).and_then(|(time, basis)| self.place_fields(time, basis))
+        {
+            return Ok((utc, reading));
+        }
         for read in [iso::read, number::read, rfc2822::read] {
             match read(text) {
-                Ok(Some(moment)) => return self.place(moment),
+                Ok(Some(moment)) => return self.place(moment).map(|(utc, reading)| (utc.into(), reading)),
                 Ok(None) => {}
                 Err(fault) => return Err(fits.unwrap_or(fault)),
             }
@@ -115,49 +122,69 @@ impl Times {
     fn place(&self, moment: Moment) -> Result<(NaiveDateTime, Reading), Fault> {
         let (utc, how, shift) = match moment.basis {
             Basis::Offset(seconds) => {
-                let utc = moment.local.checked_sub_signed(chrono::TimeDelta::seconds(seconds.into()));
+                let utc = moment.local.checked_sub_signed(TimeDelta::seconds(seconds.into()));
                 (utc.ok_or(Fault::OUT_OF_RANGE)?, How::Offset, Shift::None)
             }
             Basis::Epoch => (moment.local, How::Epoch, Shift::None),
-            Basis::Zone if self.zone == Tz::UTC => (moment.local, How::Zone, Shift::None),
+            Basis::Zone if self.zone.is_utc() => (moment.local, How::Zone, Shift::None),
             Basis::Zone => {
                 in_range(moment.local)?;
-                let (utc, shift) = zone::to_utc(self.zone, moment.local);
-                (utc, How::Zone, shift)
+                let (seconds, shift) = self.zone.offset(moment.local);
+                (moment.local - TimeDelta::seconds(seconds.into()), How::Zone, shift)
             }
         };
         in_range(utc)?;
         Ok((utc, Reading { how, shift }))
     }
+
+    /// As `place`, without a detour over chrono's types; `None` where only that can tell what is wrong.
+    fn place_fields(&self, local: Fields, basis: Basis) -> Option<(Fields, Reading)> {
+        let (seconds, how, shift) = match basis {
+            Basis::Offset(seconds) => (seconds, How::Offset, Shift::None),
+            Basis::Zone if self.zone.is_utc() => (0, How::Zone, Shift::None),
+            Basis::Zone => {
+                let (seconds, shift) = self.zone.offset(local.time().ok()?);
+                (seconds, How::Zone, shift)
+            }
+            Basis::Epoch => return None,
+        };
+        Some((local.minus(seconds)?, Reading { how, shift }))
+    }
 }
 
 /// Four digits are all that the stored form has for a year.
 fn in_range(time: NaiveDateTime) -> Result<(), Fault> {
-    if (0..=9999).contains(&time.year()) { Ok(()) } else { Err(Fault::OUT_OF_RANGE) }
+    if moment::has_year(time.date()) { Ok(()) } else { Err(Fault::OUT_OF_RANGE) }
 }
 
 /// Writes RFC 3339 in UTC by hand: `DateTime::format` takes several times as long as the rest of a reading.
-fn write(utc: NaiveDateTime, out: &mut String) {
+fn write(utc: Fields, out: &mut String) {
     let mut form = *b"0000-00-00T00:00:00.000000000Z";
-    let put = |form: &mut [u8], mut value: u32| {
-        for digit in form.iter_mut().rev() {
-            *digit = b'0' + (value % 10) as u8;
-            value /= 10;
+    let mut put = |at: usize, value: u32| {
+        form[at] = b'0' + (value / 10 % 10) as u8;
+        form[at + 1] = b'0' + (value % 10) as u8;
+    };
+    put(0, utc.year / 100);
+    put(2, utc.year % 100);
+    put(5, utc.month);
+    put(8, utc.day);
+    put(11, utc.hour);
+    put(14, utc.minute);
+    put(17, utc.second);
+    let mut end = 23;
+    if utc.nanos > 0 {
+        let mut nanos = utc.nanos;
+        for digit in form[20..29].iter_mut().rev() {
+            *digit = b'0' + (nanos % 10) as u8;
+            nanos /= 10;
         }
-    };
-    put(&mut form[0..4], utc.year().unsigned_abs());
-    put(&mut form[5..7], utc.month());
-    put(&mut form[8..10], utc.day());
-    put(&mut form[11..13], utc.hour());
-    put(&mut form[14..16], utc.minute());
-    put(&mut form[17..19], utc.second());
-    let nanos = utc.nanosecond();
-    put(&mut form[20..29], nanos);
-    let end = match nanos {
-        _ if nanos.is_multiple_of(1_000_000) => 23,
-        _ if nanos.is_multiple_of(1_000) => 26,
-        _ => 29,
-    };
+        end = match utc.nanos {
+            nanos if nanos.is_multiple_of(1_000_000) => 23,
+            nanos if nanos.is_multiple_of(1_000) => 26,
+            _ => 29,
+        };
+    }
     form[end] = b'Z';
-    out.extend(form[..=end].iter().map(|byte| char::from(*byte)));
+    // All of it is ASCII.
+    out.push_str(std::str::from_utf8(&form[..=end]).unwrap_or_default());
 }

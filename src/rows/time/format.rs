@@ -16,6 +16,8 @@ use super::{
 
 pub struct Format {
     items: Vec<Item<'static>>,
+    /// It begins with a number of one or two digits and a sign behind them.
+    begins_short: bool,
 }
 
 /// Why a text does not fit.
@@ -31,7 +33,8 @@ impl Format {
     /// Of text that is no strftime format comes a format that matches nothing.
     pub fn new(text: &str) -> Self {
         let items = StrftimeItems::new(text.trim()).parse_to_owned().unwrap_or_else(|_| vec![Item::Error]);
-        Self { items }
+        let begins_short = begins_short(&items);
+        Self { items, begins_short }
     }
 
     /// Whether a text in this format tells an instant: `%H:%M` has no date, and `%I:%M` no half of the day.
@@ -46,6 +49,10 @@ impl Format {
     /// `None`: the format does not match the whole text, or does not tell a time (`%H:%M` alone). A fault: it matches,
     /// but there is no such time.
     pub fn read(&self, text: &str) -> Result<Option<Moment>, Fault> {
+        // Told at a glance of every ISO time, before which the formats come.
+        if self.begins_short && text.len() > 2 && text.bytes().take(3).all(|byte| byte.is_ascii_digit()) {
+            return Ok(None);
+        }
         let mut parsed = Parsed::new();
         let zone_name = match self.fit(&mut parsed, text) {
             Ok(zone_name) => zone_name,
@@ -141,6 +148,19 @@ impl Format {
             _ => 2,
         };
         if digits < least { Err(Misfit::Other) } else { Ok(rest) }
+    }
+}
+
+fn begins_short(items: &[Item<'_>]) -> bool {
+    use Numeric::{Day, Hour, Hour12, Minute, Month, Second, YearMod100};
+    let sign = |text: &str| text.starts_with(|sign: char| !sign.is_ascii_digit());
+    match items {
+        [Item::Numeric(Day | Month | Hour | Hour12 | Minute | Second | YearMod100, _), next, ..] => match next {
+            Item::Literal(text) => sign(text),
+            Item::OwnedLiteral(text) => sign(text),
+            _ => false,
+        },
+        _ => false,
     }
 }
 

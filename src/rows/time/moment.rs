@@ -1,6 +1,6 @@
 //! What a form of writing yields: a wall clock's time and what it is relative to, or why the text is no time.
 
-use chrono::{NaiveDate, NaiveDateTime};
+use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
 
 /// A time as it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,4 +85,48 @@ impl Fields {
         }
         date.and_hms_nano_opt(self.hour, self.minute, self.second, self.nanos).ok_or(Fault::NO_TIME_OF_DAY)
     }
+
+    /// So many seconds earlier, less than a day; `None` where either time is not possible.
+    pub fn minus(self, seconds: i32) -> Option<Self> {
+        const DAY_S: i32 = 86_400;
+        if self.hour >= 24 || self.minute >= 60 || self.second >= 60 {
+            return None;
+        }
+        let date = NaiveDate::from_ymd_opt(self.year as i32, self.month, self.day)?;
+        if seconds == 0 {
+            return Some(self);
+        }
+        let of_day = (self.hour * 3600 + self.minute * 60 + self.second) as i32 - seconds;
+        let (date, of_day) = match of_day {
+            0..DAY_S => (None, of_day as u32),
+            ..0 => (Some(date.pred_opt()?), (of_day + DAY_S) as u32),
+            _ => (Some(date.succ_opt()?), (of_day - DAY_S) as u32),
+        };
+        let time = Self { hour: of_day / 3600, minute: of_day / 60 % 60, second: of_day % 60, ..self };
+        match date {
+            Some(date) if !has_year(date) => None,
+            Some(date) => Some(Self { year: date.year().unsigned_abs(), month: date.month(), day: date.day(), ..time }),
+            None => Some(time),
+        }
+    }
+}
+
+/// Of a time in the years that can be stored.
+impl From<NaiveDateTime> for Fields {
+    fn from(time: NaiveDateTime) -> Self {
+        Self {
+            year: time.year().unsigned_abs(),
+            month: time.month(),
+            day: time.day(),
+            hour: time.hour(),
+            minute: time.minute(),
+            second: time.second(),
+            nanos: time.nanosecond(),
+        }
+    }
+}
+
+/// Whether four digits are enough for the year.
+pub fn has_year(date: NaiveDate) -> bool {
+    (0..=9999).contains(&date.year())
 }
