@@ -3,6 +3,7 @@
 pub mod clean;
 pub mod csv;
 pub mod layout;
+mod lower;
 pub mod options;
 pub mod reject;
 pub mod time;
