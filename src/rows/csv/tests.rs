@@ -8,8 +8,10 @@ use proptest::prelude::*;
 use super::{CsvError, CsvReader};
 
 type Rows = Vec<(u64, Vec<Vec<u8>>)>;
+/// Offsets and lines.
+type Cuts = Vec<(u64, u64)>;
 
-fn read_all(bytes: &[u8], offset: u64, line: u64, block: usize) -> Result<(Rows, Vec<(u64, u64)>), CsvError> {
+fn read_all(bytes: &[u8], offset: u64, line: u64, block: usize) -> Result<(Rows, Cuts), CsvError> {
     let mut reader = CsvReader::with_block_bytes(bytes, b',', offset, line, 1 << 20, block);
     let (mut rows, mut cuts) = (Vec::new(), Vec::new());
     while let Some(record) = reader.read()? {
@@ -78,8 +80,8 @@ fn the_bytes_of_a_bom_in_mid_file_belong_to_the_record() {
     assert_eq!(rows("\u{feff}a")[0].1, [b"\xef\xbb\xbfa".to_vec()]);
 }
 
-/// How many records were lent from the block, and their fields and ends as `read_all` gives them.
-fn read_cut(bytes: &[u8], cut: usize) -> (usize, Rows, Vec<(u64, u64)>) {
+/// How many records were lent from the block, where the first block ends at `cut`; and all as `read_all` gives them.
+fn read_cut(bytes: &[u8], cut: usize) -> (usize, Rows, Cuts) {
     let mut reader = CsvReader::new((&bytes[..cut]).chain(&bytes[cut..]), b',', 0, 1, 1 << 20);
     let (mut lent, mut rows, mut ends) = (0, Rows::new(), Vec::new());
     while let Some(record) = reader.read().expect("whole") {
@@ -121,7 +123,7 @@ fn stops(
     mut reader: CsvReader<&[u8]>,
     step: u64,
     go_on: fn(&mut CsvReader<&[u8]>, u64) -> Result<bool, CsvError>,
-) -> (Vec<(u64, u64)>, Result<(u64, u64), String>) {
+) -> (Cuts, Result<(u64, u64), String>) {
     let mut stops = Vec::new();
     loop {
         let offset = reader.position().0 + step;

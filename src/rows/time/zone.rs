@@ -11,8 +11,9 @@ use super::Shift;
 /// The table's span, 1900 to 2100, in seconds since 1970. Chrono-tz knows changes up to its end.
 const BEGIN_S: i64 = -2_208_988_800;
 const END_S: i64 = 4_102_444_800;
-/// Changes are looked for by so many seconds: no zone changes its offset twice in so short a time.
-const STEP_S: i64 = 86_400;
+/// Changes are looked for by so many seconds: no zone has changed its offset twice in so short a time, the shortest
+/// being a week of summer time in Brazil.
+const STEP_S: i64 = 6 * 86_400;
 /// No offset is larger, so that at so many seconds from the span's ends all of what decides is in it.
 const OFFSET_MAX_S: i64 = 86_400;
 
