@@ -21,6 +21,7 @@ use crate::{
 
 mod connections;
 mod failure;
+mod join;
 mod schema;
 mod session;
 mod table;
@@ -30,6 +31,7 @@ mod users;
 pub use session::MySqlSession;
 
 use connections::{Connections, Held, Statement};
+use join::Looks;
 use users::Way;
 
 /// For one statement that stores or looks up a block of users.
@@ -67,6 +69,9 @@ pub struct Server {
     administration: Opts,
     /// How rows go in; unknown until the first did.
     pub way: OnceLock<Way>,
+    /// Whether reading the table beside a load pays, in each mode.
+    pub keeping: Looks,
+    pub replacing: Looks,
 }
 
 impl Server {
@@ -109,6 +114,8 @@ impl MySql {
                 table: text::quoted(&config.table),
                 administration: options.init(settings(lock_limit, schema::SILENCE_LIMIT)).into(),
                 way: OnceLock::new(),
+                keeping: Looks::default(),
+                replacing: Looks::default(),
             }),
             lock_limit,
             beat_limit,

@@ -71,7 +71,7 @@ pub trait Session: Send {
     /// Stores users (ascending ids, each once) in the user table, as `existing` says. What the server reports is
     /// checked against what was sent; a difference that another writer explains is settled inside this transaction
     /// or is `Transient` (do the transaction again), any other is `Fatal`.
-    async fn store_users(&mut self, users: &UserBlock, existing: Existing) -> Result<Applied>;
+    async fn store_users(&mut self, users: UserBlock, existing: Existing) -> Result<Applied>;
 
     /// Durable when it returns. On a lost answer the outcome is unknown (`Transient`).
     async fn commit(self: Box<Self>) -> Result<()>;

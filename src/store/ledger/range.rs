@@ -133,18 +133,18 @@ impl RangeLoad for Load {
         if !self.in_order(&users) {
             return Err(self.refused("block_out_of_order", "a block's ids do not ascend from its watermark"));
         }
-        let Some(last) = users.last_id() else { return Ok(()) };
-        let applied = self.transaction.session().store_users(&users, self.existing).await?;
-        let sent = users.len() as u64;
+        let Some(last) = users.last_id().map(|id| id.as_bytes().to_vec()) else { return Ok(()) };
+        let (sent, good, conflicting) = (users.len() as u64, users.good, users.conflicting);
+        let applied = self.transaction.session().store_users(users, self.existing).await?;
         if applied.inserted + applied.replaced > sent {
             return Err(self.refused("count_impossible", "the database says it stored more rows than were sent"));
         }
-        self.added.good += users.good;
+        self.added.good += good;
         self.added.distinct += sent;
-        self.added.conflicting += users.conflicting;
+        self.added.conflicting += conflicting;
         self.added.inserted += applied.inserted;
         self.added.replaced += applied.replaced;
-        self.last = Some(last.as_bytes().to_vec());
+        self.last = Some(last);
         Ok(())
     }
 

@@ -28,6 +28,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long a caller waits for others to be through with theirs.
 const QUEUE_LIMIT: Duration = Duration::from_secs(60);
 
+/// Of one packet of a file for LOAD DATA; the server reads on across packets.
+const PACKET_BYTES: usize = 64 << 10;
+
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(5);
 
 pub struct Connections {
@@ -69,6 +72,11 @@ impl Connections {
         idle.pop().map(|(conn, _)| conn)
     }
 
+    /// Whoever comes next connects by name.
+    fn forget(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn give_back(&self, conn: Conn) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.push((conn, Instant::now()));
@@ -105,13 +113,16 @@ impl Held {
         Ok(())
     }
 
-    /// Runs one statement. Whatever is not an answer of the server within `limit` loses the connection.
+    /// Runs one statement. Whatever is not an answer of the server within `limit` loses the connection, and so does the
+    /// answer of a server that is not the one to write to any more.
     pub async fn run(&mut self, statement: Statement<'_>, limit: Duration) -> Result<Reply, Driver> {
         let mut conn = self.conn.take().ok_or(mysql_async::DriverError::ConnectionClosed)?;
         let reply = timeout(limit, ask(&mut conn, statement)).await;
         let reply = reply.unwrap_or_else(|_| Err(failure::no_answer(limit)));
-        if matches!(reply, Ok(_) | Err(Driver::Server(_))) {
-            self.conn = Some(conn);
+        match &reply {
+            Err(Driver::Server(words)) if failure::is_to_leave(words) => self.home.forget(),
+            Ok(_) | Err(Driver::Server(_)) => self.conn = Some(conn),
+            Err(_) => {}
         }
         reply
     }
@@ -141,7 +152,7 @@ pub enum Statement<'a> {
     Prepared(&'a str, Vec<Value>),
     Text(&'a str),
     /// LOAD DATA LOCAL: what the server is given as the file, and whether it asked for it.
-    Load(&'a str, Vec<Bytes>, Arc<AtomicBool>),
+    Load(&'a str, Bytes, Arc<AtomicBool>),
 }
 
 #[derive(Debug)]
@@ -164,7 +175,7 @@ pub async fn ask(conn: &mut Conn, statement: Statement<'_>) -> Result<Reply, Dri
             let loaded = conn.query(sql).await;
             if loaded.is_err() {
                 // A handler that was not asked would stay, with all its data.
-                conn.set_infile_handler(infile(Vec::new(), Arc::default()));
+                conn.set_infile_handler(infile(Bytes::new(), Arc::default()));
             }
             loaded?
         }
@@ -173,7 +184,11 @@ pub async fn ask(conn: &mut Conn, statement: Statement<'_>) -> Result<Reply, Dri
 }
 
 /// The stream never gives an error: the driver would end the file there, and the server take it for whole.
-async fn infile(data: Vec<Bytes>, asked: Arc<AtomicBool>) -> mysql_async::Result<mysql_async::InfileData> {
+async fn infile(mut file: Bytes, asked: Arc<AtomicBool>) -> mysql_async::Result<mysql_async::InfileData> {
     asked.store(true, Ordering::Relaxed);
-    Ok(stream::iter(data.into_iter().map(Ok)).boxed())
+    let packets = std::iter::from_fn(move || {
+        let packet = file.split_to(file.len().min(PACKET_BYTES));
+        (!packet.is_empty()).then_some(Ok(packet))
+    });
+    Ok(stream::iter(packets).boxed())
 }

@@ -25,11 +25,14 @@ enum Refusal {
     Full,
     /// It goes down, or the connection was ended.
     Gone,
-    /// A lock was not to be had in time, or a deadlock was broken.
+    /// A lock was not to be had in time, a deadlock was broken, or the server asks to try again for another reason.
     Locked,
     DuplicateKey,
     Other,
 }
+
+/// The statement was killed, the connection is not.
+const INTERRUPTED: u16 = 1317;
 
 /// Error numbers of the MySQL and MariaDB reference manuals, "Server Error Message Reference".
 fn refusal(error: &ServerError) -> Refusal {
@@ -42,13 +45,14 @@ fn refusal(error: &ServerError) -> Refusal {
         1290 | 1792 | 1836 => Refusal::ReadOnly,
         1040 | 1203 | 1226 => Refusal::Busy,
         3 | 28 | 1021 | 1026 | 1037 | 1041 | 1114 | 1180 => Refusal::Full,
-        1053 | 1077 | 1079 | 1080 | 1152 | 1158..=1161 | 1184 | 1317 | 1927 | 2006 | 2013 | 3169 | 4031 => {
+        INTERRUPTED => Refusal::Gone,
+        1053 | 1077 | 1079 | 1080 | 1152 | 1158..=1161 | 1184 | 1927 | 2006 | 2013 | 3032 | 3169 | 4031 => {
             Refusal::Gone
         }
         1030 if error.message.contains("error 28") => Refusal::Full,
         // Galera's "not ready" shares its number with "unknown command".
         1047 if error.state == "08S01" => Refusal::Gone,
-        1205 | 1206 | 1213 | 3101 => Refusal::Locked,
+        1020 | 1205 | 1206 | 1213 | 1412 | 3101 => Refusal::Locked,
         1062 => Refusal::DuplicateKey,
         _ => Refusal::Other,
     }
@@ -140,6 +144,12 @@ pub fn is_gone(error: &Driver) -> bool {
     }
 }
 
+/// Whether the connection is to be given up although the server answered: it goes down or has become read-only, and its
+/// name may lead to another one already.
+pub fn is_to_leave(error: &ServerError) -> bool {
+    matches!(refusal(error), Refusal::Gone | Refusal::ReadOnly) && error.code != INTERRUPTED
+}
+
 /// Whether the server refused this very statement, and not because something is the matter with the service.
 pub fn is_refused_statement(error: &Driver) -> bool {
     matches!(error, Driver::Server(words) if refusal(words) == Refusal::Other)
@@ -191,12 +201,26 @@ mod tests {
     }
 
     #[test]
-    fn a_deadlock_a_lock_wait_and_a_lost_connection_are_passing() {
-        let gone = [server(1053, "08S01", "Server shutdown"), server(1927, "70100", "Connection was killed")];
-        assert!(gone.iter().all(is_gone));
-        for error in gone.into_iter().chain([server(1205, "HY000", ""), server(1213, "40001", "")]) {
-            assert_eq!(explain(error, "committing", PLACE).kind, Kind::Transient);
+    fn what_passes_by_itself_is_waited_for() {
+        for code in
+            [1020, 1205, 1213, 1317, 1412, 1053, 1927, 2006, 2013, 3032, 3169, 4031, 1290, 1836, 1040, 1203, 1226]
+        {
+            for explain in [explain, explain_users] {
+                let error = explain(server(code, "HY000", ""), "committing", PLACE);
+                assert_eq!((error.kind, error.service), (Kind::Transient, Some(Service::Store)), "{code}");
+            }
         }
+        assert_eq!(explain(no_answer(std::time::Duration::ZERO), "committing", PLACE).kind, Kind::Transient);
+    }
+
+    #[test]
+    fn a_server_that_goes_down_or_takes_no_writes_is_left() {
+        let left = |code| match server(code, "08S01", "") {
+            Driver::Server(words) => is_to_leave(&words),
+            _ => false,
+        };
+        assert!([1053, 1290, 1836, 1047, 1927, 3032].into_iter().all(left));
+        assert!(![1205, 1213, 1317, 1062, 1040].into_iter().any(left));
     }
 
     #[test]

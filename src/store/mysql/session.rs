@@ -71,8 +71,8 @@ impl Session for MySqlSession {
         received(self.run(statement, "reading the ledger").await?.rows)
     }
 
-    async fn store_users(&mut self, users: &UserBlock, existing: Existing) -> Result<Applied> {
-        self.store(users, existing).await
+    async fn store_users(&mut self, users: UserBlock, existing: Existing) -> Result<Applied> {
+        self.store(&users, existing).await
     }
 
     async fn commit(mut self: Box<Self>) -> Result<()> {

@@ -1,60 +1,71 @@
-//! Users as MySQL reads them: lines for LOAD DATA, values for INSERT, and quoted names. It holds for connections in
-//! utf8mb4 whose SQL mode is the one that `mysql.rs` sets, without NO_BACKSLASH_ESCAPES and ANSI_QUOTES.
+//! Text for the server: rows as LOAD DATA LOCAL reads them, literals, quoted names. The sessions' SQL mode is the
+//! one that `mysql.rs` sets, without NO_BACKSLASH_ESCAPES and ANSI_QUOTES.
 
 use std::fmt::Write;
 
 use bytes::Bytes;
+use memchr::memchr3;
 
 use crate::rows::User;
-
-/// Bytes of one packet to the server.
-const CHUNK_BYTES: usize = 64 << 10;
 
 /// How `lines` are to be read; goes behind `INTO TABLE t`.
 pub const LINES: &str =
     r"CHARACTER SET utf8mb4 FIELDS TERMINATED BY '\t' ESCAPED BY '\\' LINES TERMINATED BY '\n' (id,name,time_of_start)";
 
-/// A file for LOAD DATA, in chunks.
-pub fn lines(users: &[User<'_>]) -> Vec<Bytes> {
-    let mut chunks = Vec::new();
-    let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-    for user in users {
+/// A file for LOAD DATA. `text_bytes`: about how much text the users hold.
+pub fn lines<'u>(users: impl ExactSizeIterator<Item = User<'u>> + Clone, text_bytes: usize) -> Bytes {
+    let rows = users.len();
+    let mut file = Vec::with_capacity(text_bytes + 3 * rows);
+    for user in users.clone() {
         for (field, end) in [(user.id, b'\t'), (user.name, b'\t'), (user.time_of_start, b'\n')] {
-            push_field(&mut chunk, field);
-            chunk.push(end);
-        }
-        // A line is far shorter than what is left of the packet's limit, so that whole lines go together.
-        if chunk.len() >= CHUNK_BYTES {
-            let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_BYTES));
-            chunks.push(full.into());
+            file.extend_from_slice(field.as_bytes());
+            file.push(end);
         }
     }
-    chunks.push(chunk.into());
-    chunks
+    // Hardly any block holds a special byte of its own: to count them afterwards is far cheaper than to look into
+    // every field.
+    if specials(&file) != 3 * rows {
+        file.clear();
+        for user in users {
+            for (field, end) in [(user.id, b'\t'), (user.name, b'\t'), (user.time_of_start, b'\n')] {
+                push_field(&mut file, field);
+                file.push(end);
+            }
+        }
+    }
+    file.into()
 }
 
-/// Only what would end a field or a line, or begin an escape. `\N` would be NULL, so the backslash is among it.
-fn push_field(chunk: &mut Vec<u8>, field: &str) {
-    let mut rest = field.as_bytes();
-    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\t' | b'\n' | b'\\' | 0)) {
-        chunk.extend_from_slice(&rest[..at]);
-        chunk.push(b'\\');
-        chunk.push(match rest[at] {
+/// What would end a field or a line, or begin an escape. `\N` would be NULL, so the backslash is among it.
+fn is_special(byte: u8) -> bool {
+    matches!(byte, b'\t' | b'\n' | b'\\' | 0)
+}
+
+fn specials(text: &[u8]) -> usize {
+    // Few enough that a byte holds their number: so the compiler counts sixteen at once.
+    let count = |some: &[u8]| usize::from(some.iter().map(|byte| u8::from(is_special(*byte))).sum::<u8>());
+    text.chunks(192).map(count).sum()
+}
+
+fn push_field(file: &mut Vec<u8>, field: &str) {
+    for byte in field.bytes() {
+        if is_special(byte) {
+            file.push(b'\\');
+        }
+        file.push(match byte {
             b'\t' => b't',
             b'\n' => b'n',
             0 => b'0',
             byte => byte,
         });
-        rest = &rest[at + 1..];
     }
-    chunk.extend_from_slice(rest);
 }
 
 /// Appends `'text'`.
 pub fn push_literal(sql: &mut String, text: &str) {
     sql.push('\'');
     let mut rest = text;
-    while let Some(at) = rest.find(['\'', '\\', '\0']) {
+    while let Some(at) = memchr3(b'\'', b'\\', 0, rest.as_bytes()) {
         sql.push_str(&rest[..at]);
         sql.push_str(match rest.as_bytes()[at] {
             b'\'' => "\\'",
@@ -89,7 +100,7 @@ mod tests {
     use super::*;
 
     fn file(users: &[User<'_>]) -> Vec<u8> {
-        lines(users).concat()
+        lines(users.iter().copied(), 0).into()
     }
 
     #[test]
@@ -99,13 +110,25 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_cut_into_chunks_behind_whole_lines() {
-        let name = "n".repeat(250);
-        let users = vec![User { id: "id", name: &name, time_of_start: "" }; 1000];
-        let chunks = lines(&users);
-        assert!(chunks.len() > 3);
-        assert!(chunks.iter().all(|chunk| chunk.ends_with(b"\n")));
-        assert_eq!(chunks.concat().iter().filter(|byte| **byte == b'\n').count(), 1000);
+    fn one_special_byte_among_many_users_is_found_wherever_it_stands() {
+        let plain = User { id: "some-id", name: "a name", time_of_start: "2017-03-07T00:30:54.000Z" };
+        for special in ["\t", "\n", "\\", "\0"] {
+            for at in [0, 1, 500, 999] {
+                let mut users = vec![plain; 1000];
+                users[at].name = special;
+                let file = file(&users);
+                assert_eq!(file.iter().filter(|byte| **byte == b'\n').count(), 1000, "{special:?} in {at}");
+                assert_eq!(file.iter().filter(|byte| **byte == b'\t').count(), 2000, "{special:?} in {at}");
+                let line = file.split(|byte| *byte == b'\n').nth(at).unwrap();
+                assert_eq!(line.iter().filter(|byte| **byte == b'\\').count(), 1 + usize::from(special == "\\"));
+            }
+        }
+    }
+
+    #[test]
+    fn special_bytes_are_counted_however_many_there_are() {
+        assert_eq!(specials(&[0; 1000]), 1000);
+        assert_eq!(specials(b"\t\n\\\0abc\r\x01\"'"), 4);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! a row into a warning, also that of a value that was cut to fit: only the counts tell them from duplicates.
 
 use std::{
-    collections::HashMap,
+    iter::Peekable,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,9 +10,9 @@ use std::{
 };
 
 use super::{
-    Server,
     connections::{Reply, Statement},
     failure,
+    join::{Compared, Selection},
     session::MySqlSession,
     text,
 };
@@ -28,9 +28,6 @@ const ROWS_MAX: usize = 1000;
 /// Below the smallest `max_allowed_packet` that a server is likely to have (1 MiB), with room for one more row.
 const STATEMENT_BYTES: usize = 512 << 10;
 
-/// Ids of one look-up. MariaDB makes a join of a list of 1,000 or more, which locks other rows.
-const LOOKUP_IDS: usize = 500;
-
 /// How rows go in, as found by trying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -41,56 +38,90 @@ pub enum Way {
 impl MySqlSession {
     pub async fn store(&mut self, users: &UserBlock, existing: Existing) -> Result<Applied> {
         self.check_open("storing users")?;
-        let all: Vec<User<'_>> = users.iter().collect();
         let applied = match existing {
-            Existing::Keep => self.add(&all).await.map(|inserted| Applied { inserted, replaced: 0 }),
-            Existing::Replace => self.replace(&all).await,
+            Existing::Keep => self.keep(users).await,
+            Existing::Replace => self.replace(users).await,
         };
         applied.map_err(|error| self.ended(error))
     }
 
-    /// Adds those whose id is not there yet; gives their number.
-    async fn add(&mut self, users: &[User<'_>]) -> Result<u64> {
-        if users.is_empty() {
-            return Ok(0);
-        }
-        if self.server.way.get() != Some(&Way::Insert)
-            && let Some(inserted) = self.load(users).await?
-        {
-            return Ok(inserted);
-        }
-        self.insert(users).await
+    /// What others store between the look and the sending is told by the server: it counts what it added.
+    async fn keep(&mut self, users: &UserBlock) -> Result<Applied> {
+        let absent = self.absent(users).await?;
+        let inserted = self.add(Selection { block: users, only: absent.as_deref() }).await?;
+        Ok(Applied { inserted, replaced: 0 })
     }
 
-    /// By LOAD DATA LOCAL; `None` when the server does not allow it.
-    async fn load(&mut self, users: &[User<'_>]) -> Result<Option<u64>> {
-        let sql = format!("LOAD DATA LOCAL INFILE 'users' INTO TABLE {} {}", self.server.table, text::LINES);
-        let asked = Arc::new(AtomicBool::new(false));
-        let reply = self.run_users(Statement::Load(&sql, text::lines(users), asked.clone())).await;
-        let reply = match reply {
-            Ok(reply) => reply,
-            Err(error) if !asked.load(Ordering::Relaxed) && failure::is_refused_statement(&error) => {
-                self.server.goes(Way::Insert, Some(&error));
-                return Ok(None);
-            }
-            Err(error) => return Err(self.explain(error)),
-        };
-        self.server.goes(Way::LoadData, None);
+    async fn replace(&mut self, users: &UserBlock) -> Result<Applied> {
+        let Compared { absent, mut different } = self.compare(users).await?;
+        let absent = Selection { block: users, only: Some(&absent) };
+        let inserted = self.add(absent).await?;
+        if inserted != absent.len() as u64 {
+            // Others stored some of them between. Now all are there and ours are equal to what was sent.
+            let theirs = self.look_up(absent).await?;
+            self.expect(theirs.absent.len() as u64, 0)?;
+            different.extend(theirs.different);
+            different.sort_unstable();
+        }
+        let replaced = self.overwrite(Selection { block: users, only: Some(&different) }).await?;
+        Ok(Applied { inserted, replaced })
+    }
+
+    /// Adds those whose id is not there yet; gives their number.
+    async fn add(&mut self, users: Selection<'_>) -> Result<u64> {
+        let sent = users.len() as u64;
+        let Some(reply) = self.load(users, "").await? else { return self.insert(users).await };
         let [records, deleted, skipped, warnings] =
             ["Records", "Deleted", "Skipped", "Warnings"].map(|label| number(&reply.info, label));
-        let sent = users.len() as u64;
         let stored = records.zip(skipped).and_then(|(records, skipped)| records.checked_sub(skipped));
         let exact =
             records == Some(sent) && deleted == Some(0) && warnings == skipped && stored == Some(reply.affected);
-        if exact { Ok(Some(reply.affected)) } else { Err(self.miscounted(sent, &reply).await) }
+        if exact { Ok(reply.affected) } else { Err(self.miscounted(sent, &reply).await) }
+    }
+
+    /// Writes over rows that are there and differ, each of which counts as one deleted and one added.
+    async fn overwrite(&mut self, users: Selection<'_>) -> Result<u64> {
+        let sent = users.len() as u64;
+        if sent == 0 {
+            return Ok(0);
+        }
+        let Some(reply) = self.load(users, "REPLACE ").await? else { return self.rewrite(users).await };
+        let [records, skipped, warnings] = ["Records", "Skipped", "Warnings"].map(|label| number(&reply.info, label));
+        if records != Some(sent) || skipped != Some(0) || warnings != Some(0) {
+            return Err(self.miscounted(sent, &reply).await);
+        }
+        self.expect(reply.affected, 2 * sent)?;
+        Ok(sent)
+    }
+
+    /// By LOAD DATA LOCAL; `None` when the server does not allow it.
+    async fn load(&mut self, users: Selection<'_>, mode: &str) -> Result<Option<Reply>> {
+        if self.server.way.get() == Some(&Way::Insert) || users.len() == 0 {
+            return Ok(None);
+        }
+        let sql = format!("LOAD DATA LOCAL INFILE 'users' {mode}INTO TABLE {} {}", self.server.table, text::LINES);
+        let asked = Arc::new(AtomicBool::new(false));
+        let file = text::lines(users.users(), users.bytes());
+        match self.run_users(Statement::Load(&sql, file, asked.clone())).await {
+            Ok(reply) => {
+                self.server.goes(Way::LoadData, None);
+                Ok(Some(reply))
+            }
+            Err(error) if !asked.load(Ordering::Relaxed) && failure::is_refused_statement(&error) => {
+                self.server.goes(Way::Insert, Some(&error));
+                Ok(None)
+            }
+            Err(error) => Err(self.explain(error)),
+        }
     }
 
     /// By INSERT. A key that exists sets its own value again, which counts as no change.
-    async fn insert(&mut self, users: &[User<'_>]) -> Result<u64> {
+    async fn insert(&mut self, users: Selection<'_>) -> Result<u64> {
         let begin = format!("INSERT INTO {} (id,name,time_of_start) VALUES ", self.server.table);
+        let mut statements = Statements::new(&begin, " ON DUPLICATE KEY UPDATE id=id", users.users());
         let mut inserted = 0;
-        for (sql, rows) in statements(&begin, " ON DUPLICATE KEY UPDATE id=id", users) {
-            let reply = self.run_users(Statement::Text(&sql)).await.map_err(|error| self.explain(error))?;
+        while let Some((sql, rows)) = statements.next() {
+            let reply = self.run_users(Statement::Text(sql)).await.map_err(|error| self.explain(error))?;
             // One row gives no "Records:".
             let records = number(&reply.info, "Records").unwrap_or(1);
             if records != rows || reply.affected > rows || reply.warnings != 0 {
@@ -101,67 +132,34 @@ impl MySqlSession {
         Ok(inserted)
     }
 
-    async fn replace(&mut self, users: &[User<'_>]) -> Result<Applied> {
-        let (mut absent, mut different) = (Vec::new(), Vec::new());
-        for some in users.chunks(LOOKUP_IDS) {
-            let present = self.present(some).await?;
-            for user in some {
-                match present.get(user.id) {
-                    None => absent.push(*user),
-                    Some([name, time]) if is(name, user.name) && is(time, user.time_of_start) => {}
-                    Some(_) => different.push(*user),
-                }
-            }
-        }
-        let inserted = self.add(&absent).await?;
-        self.expect(inserted, absent.len() as u64)?;
+    /// By REPLACE.
+    async fn rewrite(&mut self, users: Selection<'_>) -> Result<u64> {
         let begin = format!("REPLACE INTO {} (id,name,time_of_start) VALUES ", self.server.table);
-        for (sql, rows) in statements(&begin, "", &different) {
-            let reply = self.run_users(Statement::Text(&sql)).await.map_err(|error| self.explain(error))?;
+        let mut statements = Statements::new(&begin, "", users.users());
+        while let Some((sql, rows)) = statements.next() {
+            let reply = self.run_users(Statement::Text(sql)).await.map_err(|error| self.explain(error))?;
             if reply.warnings != 0 {
                 return Err(self.miscounted(rows, &reply).await);
             }
-            // One deleted, one inserted.
             self.expect(reply.affected, 2 * rows)?;
         }
-        Ok(Applied { inserted, replaced: different.len() as u64 })
+        Ok(users.len() as u64)
     }
 
-    /// Name and time of the ids that are there, locked until the transaction's end.
-    async fn present(&mut self, users: &[User<'_>]) -> Result<HashMap<String, [Option<String>; 2]>> {
-        let table = &self.server.table;
-        let mut sql = format!("SELECT id,name,time_of_start FROM {table} FORCE INDEX (PRIMARY) WHERE id IN (");
-        for (index, user) in users.iter().enumerate() {
-            if index > 0 {
-                sql.push(',');
-            }
-            text::push_literal(&mut sql, user.id);
-        }
-        sql.push_str(") FOR UPDATE");
-        let reply = self.run_users(Statement::Text(&sql)).await.map_err(|error| self.explain(error))?;
-        let rows = reply.rows.into_iter().map(mysql_async::from_row_opt::<(String, Option<String>, Option<String>)>);
-        let present = rows.map(|row| row.map(|(id, name, time)| (id, [name, time]))).collect::<Result<_, _>>();
-        present.map_err(|_| {
-            let Server { table, place, .. } = &*self.server;
-            let doing = format!("reading users in {table} on {place}: a row is not text in three columns");
-            Error::fatal("store_failed", doing).next("run: userdata db init")
-        })
-    }
-
-    /// Rows that were locked or absent a moment ago are not: someone else wrote between.
+    /// Rows are not as they were seen a moment ago: someone else wrote between.
     fn expect(&self, counted: u64, expected: u64) -> Result<()> {
         if counted == expected {
             return Ok(());
         }
         let (table, place) = (&self.server.table, &self.server.place);
         let doing = format!(
-            "replacing users in {table} on {place}: {counted} changes instead of {expected}, so another program is \
+            "replacing users in {table} on {place}: {counted} changes where {expected} were due, so another program is \
              writing the same ids; this transaction is done again"
         );
         Err(Error { code: "concurrent_write", ..Error::unavailable(Service::Store, doing) })
     }
 
-    fn explain(&self, error: mysql_async::Error) -> Error {
+    pub fn explain(&self, error: mysql_async::Error) -> Error {
         failure::explain_users(error, &format!("storing users in {}", self.server.table), &self.server.place)
     }
 
@@ -185,10 +183,6 @@ impl MySqlSession {
     }
 }
 
-fn is(present: &Option<String>, wanted: &str) -> bool {
-    present.as_deref() == Some(wanted)
-}
-
 /// The number behind a label in "Records: 2  Deleted: 0".
 fn number(info: &str, label: &str) -> Option<u64> {
     let rest = info.split_once(label)?.1.strip_prefix(": ")?;
@@ -196,27 +190,35 @@ fn number(info: &str, label: &str) -> Option<u64> {
     digits.parse().ok()
 }
 
-/// The statements that write all of them, each with its number of rows, made one by one.
-fn statements<'u>(
-    begin: &'u str,
-    end: &'u str,
-    users: &'u [User<'u>],
-) -> impl Iterator<Item = (String, u64)> + use<'u> {
-    let mut rest = users;
-    std::iter::from_fn(move || {
-        let mut sql = String::with_capacity(STATEMENT_BYTES);
+/// The statements that write all of them, made one by one in the same place.
+struct Statements<'s, I: Iterator> {
+    begin: &'s str,
+    end: &'s str,
+    users: Peekable<I>,
+    sql: String,
+}
+
+impl<'s, 'u, I: Iterator<Item = User<'u>>> Statements<'s, I> {
+    fn new(begin: &'s str, end: &'s str, users: I) -> Self {
+        Self { begin, end, users: users.peekable(), sql: String::new() }
+    }
+
+    /// One with its number of rows.
+    fn next(&mut self) -> Option<(&str, u64)> {
+        self.users.peek()?;
+        self.sql.clear();
         let mut rows = 0;
-        while let Some((user, others)) = rest.split_first()
-            && rows < ROWS_MAX
-            && sql.len() < STATEMENT_BYTES
+        while rows < ROWS_MAX
+            && self.sql.len() < STATEMENT_BYTES
+            && let Some(user) = self.users.next()
         {
-            sql.push_str(if rows == 0 { begin } else { "," });
-            text::push_values(&mut sql, user);
-            (rows, rest) = (rows + 1, others);
+            self.sql.push_str(if rows == 0 { self.begin } else { "," });
+            text::push_values(&mut self.sql, &user);
+            rows += 1;
         }
-        sql.push_str(end);
-        (rows > 0).then_some((sql, rows as u64))
-    })
+        self.sql.push_str(self.end);
+        Some((&self.sql, rows as u64))
+    }
 }
 
 #[cfg(test)]
@@ -237,7 +239,11 @@ mod tests {
         let ids: Vec<String> = (0..2500).map(|n| format!("{n:0250}")).collect();
         let users: Vec<User<'_>> =
             ids.iter().map(|id| User { id, name: &ids[0], time_of_start: "2017-03-07T00:30:54.000Z" }).collect();
-        let all: Vec<_> = statements("BEGIN ", " END", &users).collect();
+        let mut statements = Statements::new("BEGIN ", " END", users.into_iter());
+        let mut all = Vec::new();
+        while let Some((sql, rows)) = statements.next() {
+            all.push((sql.to_owned(), rows));
+        }
         assert_eq!(all.iter().map(|(_, rows)| rows).sum::<u64>(), 2500);
         assert!(all.iter().all(|(sql, rows)| *rows <= 1000 && sql.len() < STATEMENT_BYTES + 4096));
         assert!(all.iter().all(|(sql, _)| sql.starts_with("BEGIN (") && sql.ends_with(") END")));

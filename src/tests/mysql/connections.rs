@@ -12,12 +12,11 @@ use userdata::{
     },
 };
 
-use crate::server::{LEASE, SETTINGS, Server, block};
+use crate::server::{LEASE, Server, block};
 
 crate::on_both! {
     a_killed_connection_stores_nothing_and_is_passing
     killed_idle_connections_are_replaced_unseen
-    a_transaction_dropped_or_cancelled_leaves_nothing_behind
     a_silent_session_is_ended_by_the_server
     heartbeats_never_wait_for_loads
     an_existing_key_is_told_apart_and_the_transaction_goes_on
@@ -30,6 +29,10 @@ crate::on_both! {
     a_server_without_a_trusted_certificate_is_refused_when_tls_is_required
 }
 
+crate::alone_on_both! {
+    a_transaction_dropped_or_cancelled_leaves_nothing_behind
+}
+
 async fn killed(server: &Server) {
     let mut root = server.root().await;
     for id in server.connections().await {
@@ -40,14 +43,13 @@ async fn killed(server: &Server) {
 }
 
 async fn a_killed_connection_stores_nothing_and_is_passing(server: Server) {
-    let _shared = SETTINGS.read().await;
     let database = server.initialized().await;
     for early in [true, false] {
         let mut session = database.begin(Lane::Work).await.unwrap();
-        session.store_users(&block([("1", "n", "t")]), Existing::Keep).await.unwrap();
+        session.store_users(block([("1", "n", "t")]), Existing::Keep).await.unwrap();
         killed(&server).await;
         let error = if early {
-            session.store_users(&block([("2", "n", "t")]), Existing::Keep).await.unwrap_err()
+            session.store_users(block([("2", "n", "t")]), Existing::Keep).await.unwrap_err()
         } else {
             session.commit().await.unwrap_err()
         };
@@ -62,13 +64,12 @@ async fn a_killed_connection_stores_nothing_and_is_passing(server: Server) {
 /// A new transaction works, and commits its own rows alone.
 async fn stores(database: &MySql, server: &Server) {
     let mut session = database.begin(Lane::Work).await.unwrap();
-    session.store_users(&block([("works", "n", "t")]), Existing::Keep).await.unwrap();
+    session.store_users(block([("works", "n", "t")]), Existing::Keep).await.unwrap();
     session.commit().await.unwrap();
     assert_eq!(server.users().await, [("works".into(), Some("n".into()), Some("t".into()))]);
 }
 
 async fn killed_idle_connections_are_replaced_unseen(server: Server) {
-    let _shared = SETTINGS.read().await;
     let database = server.initialized().await;
     let sessions = [database.begin(Lane::Work).await.unwrap(), database.begin(Lane::Work).await.unwrap()];
     for session in sessions {
@@ -83,10 +84,9 @@ async fn killed_idle_connections_are_replaced_unseen(server: Server) {
 }
 
 async fn a_transaction_dropped_or_cancelled_leaves_nothing_behind(server: Server) {
-    let _alone = SETTINGS.write().await;
     let database = std::sync::Arc::new(server.initialized().await);
     let mut session = database.begin(Lane::Work).await.unwrap();
-    session.store_users(&block([("dropped", "n", "t")]), Existing::Keep).await.unwrap();
+    session.store_users(block([("dropped", "n", "t")]), Existing::Keep).await.unwrap();
     drop(session);
     // One that waits for somebody else's lock, in the midst of its statement.
     let mut other = server.root().await;
@@ -98,7 +98,7 @@ async fn a_transaction_dropped_or_cancelled_leaves_nothing_behind(server: Server
         let theirs = database.clone();
         let storing = tokio::spawn(async move {
             let mut session = theirs.begin(Lane::Work).await.unwrap();
-            session.store_users(&block([("0", "n", "t"), ("1", "n", "t")]), existing).await
+            session.store_users(block([("0", "n", "t"), ("1", "n", "t")]), existing).await
         });
         // A server does not notice that its client is gone while it waits for a lock.
         server.until_locked(earlier as u64 + 1).await;
@@ -117,11 +117,10 @@ async fn a_transaction_dropped_or_cancelled_leaves_nothing_behind(server: Server
 }
 
 async fn a_silent_session_is_ended_by_the_server(server: Server) {
-    let _shared = SETTINGS.read().await;
     server.initialized().await;
     let database = MySql::new(&server.config(), Duration::from_secs(1)).unwrap();
     let mut session = database.begin(Lane::Work).await.unwrap();
-    session.store_users(&block([("1", "n", "t")]), Existing::Keep).await.unwrap();
+    session.store_users(block([("1", "n", "t")]), Existing::Keep).await.unwrap();
     server.until_closed().await;
     assert_eq!(session.commit().await.unwrap_err().kind, Kind::Transient);
     stores(&database, &server).await;
@@ -129,7 +128,6 @@ async fn a_silent_session_is_ended_by_the_server(server: Server) {
 }
 
 async fn heartbeats_never_wait_for_loads(server: Server) {
-    let _shared = SETTINGS.read().await;
     let database = server.initialized().await;
     let mut loads = Vec::new();
     // Two connections are configured; two more are for the ledger.
@@ -146,7 +144,6 @@ async fn heartbeats_never_wait_for_loads(server: Server) {
 }
 
 async fn an_existing_key_is_told_apart_and_the_transaction_goes_on(server: Server) {
-    let _shared = SETTINGS.read().await;
     let database = server.initialized().await;
     let mut session = database.begin(Lane::Work).await.unwrap();
     let sql = "INSERT INTO userdata_schema (version, applied_ms) VALUES (?, 0)";
@@ -159,7 +156,6 @@ async fn an_existing_key_is_told_apart_and_the_transaction_goes_on(server: Serve
 }
 
 async fn after_any_other_error_the_transaction_is_over(server: Server) {
-    let _shared = SETTINGS.read().await;
     let database = server.initialized().await;
     let mut session = database.begin(Lane::Work).await.unwrap();
     session.execute("INSERT INTO userdata_schema VALUES (77, 0)", &[]).await.unwrap();
@@ -173,7 +169,6 @@ async fn after_any_other_error_the_transaction_is_over(server: Server) {
 }
 
 async fn values_of_every_kind_come_back_as_they_went(server: Server) {
-    let _shared = SETTINGS.read().await;
     let database = server.initialized().await;
     server.run("CREATE TABLE DB.kinds (n bigint, t mediumtext, b varbinary(300)) DEFAULT CHARACTER SET utf8mb4").await;
     let bytes: Vec<u8> = (0..=255).collect();
@@ -196,7 +191,6 @@ async fn values_of_every_kind_come_back_as_they_went(server: Server) {
 }
 
 async fn the_databases_clock_is_in_whole_milliseconds(server: Server) {
-    let _shared = SETTINGS.read().await;
     let database = server.initialized().await;
     let sql = format!("SELECT {}", database.now_ms());
     let here = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64;

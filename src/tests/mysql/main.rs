@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod connections;
+mod failures;
+mod join;
 mod ledger;
 mod rows;
 mod schema;
@@ -12,9 +14,30 @@ mod server;
 
 /// Each test as two, with a database of its own.
 macro_rules! on_both {
-    ($($test:ident)*) => {
-        mod mysql { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $test() { super::$test(crate::server::Server::mysql()).await })* }
-        mod mariadb { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $test() { super::$test(crate::server::Server::mariadb()).await })* }
+    ($($test:ident)*) => { $crate::on_each! { read $($test)* } };
+}
+
+/// The same for tests that nobody else may disturb: they change or count something of the whole server.
+macro_rules! alone_on_both {
+    ($($test:ident)*) => { mod alone { use super::*; $crate::on_each! { write $($test)* } } };
+}
+
+macro_rules! on_each {
+    ($access:ident $($test:ident)*) => {
+        mod mysql { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                let _turn = crate::server::SETTINGS.$access().await;
+                super::$test(crate::server::Server::mysql()).await
+            }
+        )* }
+        mod mariadb { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                let _turn = crate::server::SETTINGS.$access().await;
+                super::$test(crate::server::Server::mariadb()).await
+            }
+        )* }
     };
 }
-pub(crate) use on_both;
+pub(crate) use {alone_on_both, on_both, on_each};

@@ -9,9 +9,9 @@ use userdata::{
     },
 };
 
-use crate::server::{SETTINGS, Server, block, table};
+use crate::server::{Server, block, table};
 
-crate::on_both! {
+crate::alone_on_both! {
     every_character_arrives_as_it_was_and_each_id_stays_apart
     more_duplicates_than_the_warning_count_holds_are_counted
     replacing_counts_absent_different_and_equal_rows
@@ -22,7 +22,7 @@ crate::on_both! {
 
 async fn store(database: &MySql, users: &UserBlock, existing: Existing) -> userdata::error::Result<Applied> {
     let mut session = database.begin(Lane::Work).await?;
-    let applied = session.store_users(users, existing).await?;
+    let applied = session.store_users(users.clone(), existing).await?;
     session.commit().await?;
     Ok(applied)
 }
@@ -33,7 +33,6 @@ fn inserted(inserted: u64) -> Applied {
 
 /// Both ways, each on a fresh table.
 async fn each_way(server: Server, test: impl AsyncFn(&Server, &MySql)) {
-    let _alone = SETTINGS.write().await;
     for allowed in [true, false] {
         server.allow_load_data(allowed).await;
         let database = server.initialized().await;
@@ -153,7 +152,6 @@ async fn a_value_that_was_cut_to_fit_is_no_duplicate(server: Server) {
 }
 
 async fn rows_go_in_the_way_that_the_server_allows(server: Server) {
-    let _alone = SETTINGS.write().await;
     let database = server.initialized().await;
     let before = server.status("Com_insert").await;
     let users = |id| block([(id, "name", "time")]);
@@ -171,7 +169,6 @@ async fn rows_go_in_the_way_that_the_server_allows(server: Server) {
 
 async fn a_replacement_waits_for_another_writer_and_sees_what_it_wrote(server: Server) {
     use mysql_async::prelude::Queryable;
-    let _alone = SETTINGS.write().await;
     let database = server.initialized().await;
     let mut other = server.root().await;
     other.query_drop(format!("USE {}", server.database)).await.unwrap();

@@ -9,7 +9,7 @@ use userdata::{
     },
 };
 
-use crate::server::{LEASE, SETTINGS, Server, text};
+use crate::server::{LEASE, Server, text};
 
 crate::on_both! {
     a_second_run_finds_everything
@@ -118,7 +118,6 @@ async fn a_missing_user_table_is_waited_for(server: Server) {
 }
 
 async fn any_name_can_be_quoted(server: Server) {
-    let _shared = SETTINGS.read().await;
     let mut config = server.config();
     config.table = "Users` of 2017; \"ü\"".into();
     let database = MySql::new(&config, LEASE).unwrap();
@@ -127,7 +126,7 @@ async fn any_name_can_be_quoted(server: Server) {
     let users = crate::server::block([("1", "n", "t")]);
     let mut session = database.begin(Lane::Work).await.unwrap();
     for existing in [userdata::rows::Existing::Keep, userdata::rows::Existing::Replace] {
-        session.store_users(&users, existing).await.unwrap();
+        session.store_users(users.clone(), existing).await.unwrap();
     }
     session.commit().await.unwrap();
     server.dropped().await;

@@ -12,7 +12,8 @@ use userdata::{
 
 pub const LEASE: Duration = Duration::from_secs(30);
 
-/// Taken for writing by a test that changes a setting of the whole server, or counts something of all its clients.
+/// Taken by every test; for writing by one that changes a setting of the whole server, or counts something of all its
+/// clients.
 pub static SETTINGS: RwLock<()> = RwLock::const_new(());
 
 /// Users as they are expected in the table: id, name, time_of_start.
@@ -67,6 +68,12 @@ impl Server {
         MySql::new(&self.config(), LEASE).expect("settings")
     }
 
+    /// Another program's connections under the same account.
+    pub fn options(&self) -> OptsBuilder {
+        let options = OptsBuilder::default().ip_or_hostname(&self.host).tcp_port(self.port).prefer_socket(false);
+        options.user(Some("userdata")).pass(Some("test-password"))
+    }
+
     /// Someone else's connection, who may do everything.
     pub async fn root(&self) -> Conn {
         let options = OptsBuilder::default().ip_or_hostname(&self.host).tcp_port(self.port).user(Some("root"));
@@ -99,7 +106,7 @@ impl Server {
         self.rows(&sql).await.into_iter().map(|row| from_row::<(u64,)>(row).0).collect()
     }
 
-    /// A counter of the whole server; hold `SETTINGS` meanwhile.
+    /// A counter of the whole server, for tests that run alone.
     pub async fn status(&self, name: &str) -> u64 {
         text(&self.rows(&format!("SHOW GLOBAL STATUS LIKE '{name}'")).await[0], 1).parse().expect("a number")
     }
@@ -110,11 +117,25 @@ impl Server {
         within_30_s("statements to wait for a lock", waiting).await;
     }
 
+    /// Waits until a query gives a number above zero.
+    pub async fn until(&self, what: &str, sql: &str) {
+        within_30_s(what, async || self.number(sql).await > 0).await;
+    }
+
+    /// Waits until so many statements wait for a lock of GET_LOCK in this test's database.
+    pub async fn until_held(&self, statements: u64) {
+        let sql = format!(
+            "SELECT COUNT(*) FROM information_schema.processlist WHERE db = '{}' AND state = 'User lock'",
+            self.database
+        );
+        within_30_s("a statement to be held", async || self.number(&sql).await == statements).await;
+    }
+
     pub async fn until_closed(&self) {
         within_30_s("the connections to end", async || self.connections().await.is_empty()).await;
     }
 
-    /// Whether LOAD DATA LOCAL is allowed; hold `SETTINGS` meanwhile.
+    /// Whether LOAD DATA LOCAL is allowed, for tests that run alone.
     pub async fn allow_load_data(&self, allowed: bool) {
         self.run(&format!("SET GLOBAL local_infile = {}", u8::from(allowed))).await;
     }
