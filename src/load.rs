@@ -8,6 +8,7 @@ mod file;
 mod folder;
 mod group;
 mod gzip;
+mod hash;
 pub mod index;
 mod input;
 pub mod merge;
@@ -15,6 +16,7 @@ mod pass;
 pub mod range;
 mod row;
 pub mod run;
+mod segments;
 mod sizes;
 mod tally;
 #[cfg(test)]

@@ -2,15 +2,19 @@
 //! memory and written as runs, the rejects beside them. The segment's account is written last: with it the segment is
 //! finished and never cleaned again.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     arena::Arena,
     folder::{Folder, Staged, disk},
+    hash::Hashed,
     index::{Index, Segment, csv_error},
-    input::{Hashed, Input, Reading},
+    input::{Input, Reading},
     pass,
     run::{Run, RunWriter, Totals},
     sizes::Sizes,
@@ -76,7 +80,12 @@ pub struct Cleaning<'a> {
     pub options: &'a RowOptions,
     pub sizes: &'a Sizes,
     pub folder: &'a Folder,
+    /// The lowest segment that failed, `u32::MAX` while there is none: those behind it give up.
+    pub failed: AtomicU32,
 }
+
+/// Whether to go on is asked for after so many rows.
+const ROWS_BETWEEN_CHECKS: u64 = 1 << 12;
 
 impl Cleaning<'_> {
     /// Cleans a segment, unless it is finished already.
@@ -111,7 +120,7 @@ impl Cleaning<'_> {
         arena.clear();
         let mut account =
             Account { segment: segment.clone(), tally: Tally::default(), runs: Vec::new(), reject_bytes: 0 };
-        let mut input = Hashed::new(self.reading.open(segment.offset, segment.length)?);
+        let mut input = Hashed::behind(self.reading.open(segment.offset, segment.length)?, segment.before.clone());
         let mut rejects = RejectFile::new(self.folder, segment);
         let cleaned = self.clean_rows(&mut input, &mut account, &mut rejects, arena);
         if cleaned.as_ref().is_err_and(|error| error.code != "csv_broken") {
@@ -137,9 +146,13 @@ impl Cleaning<'_> {
         let path = self.folder.path(&Account::rejects_name(segment));
         let cleaner = Cleaner::new(layout, self.options);
         let mut cleaner = cleaner.map_err(|error| Error::rejected("row_options", error.to_string()))?;
-        let (mut good, mut reasons) = (0, ReasonCounts::default());
+        let (mut rows, mut good, mut reasons) = (0_u64, 0, ReasonCounts::default());
         let mut writer = RejectWriter::new(rejects, layout, self.options);
         while let Some(record) = reader.read().map_err(csv_error)? {
+            if rows % ROWS_BETWEEN_CHECKS == 0 {
+                self.check_wanted(account.segment.number)?;
+            }
+            rows += 1;
             match cleaner.clean(&record) {
                 Ok(user) => {
                     #[cfg(feature = "faults")]
@@ -158,6 +171,14 @@ impl Cleaning<'_> {
         }
         account.tally = Tally::new(good, &reasons, &cleaner);
         Ok(())
+    }
+
+    /// An error when an earlier segment failed: nobody will ask for this one.
+    pub fn check_wanted(&self, number: u32) -> Result<()> {
+        if self.failed.load(Ordering::Relaxed) >= number {
+            return Ok(());
+        }
+        Err(Error::stopped("cleaning a part of the file behind one that failed"))
     }
 
     /// Whether the segment's bytes are the ones that were indexed.
@@ -189,9 +210,7 @@ impl Cleaning<'_> {
     fn write_run(&self, out: &mut impl Write, arena: &mut Arena) -> io::Result<Totals> {
         arena.sort();
         let mut writer = RunWriter::new(out, self.sizes.block_bytes);
-        for row in arena.winners(self.options.existing) {
-            writer.push(&row)?;
-        }
+        arena.write(self.options.existing, &mut writer)?;
         arena.clear();
         Ok(writer.finish()?.1)
     }

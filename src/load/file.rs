@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU32},
 };
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,6 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    arena::Arena,
     clean::{Account, Cleaning},
     folder::Folder,
     group, gzip,
@@ -22,6 +21,7 @@ use super::{
     merge::Merge,
     range,
     run::Run,
+    segments,
     sizes::Sizes,
     tally::Tally,
 };
@@ -84,7 +84,7 @@ struct Manifest {
 }
 
 impl Manifest {
-    const FORMAT: u32 = 1;
+    const FORMAT: u32 = 2;
 }
 
 impl CleanFile {
@@ -179,8 +179,10 @@ impl Preparation {
             options: &self.job.options,
             sizes: &sizes,
             folder: &self.folder,
+            failed: AtomicU32::new(u32::MAX),
         };
-        let (accounts, runs) = self.clean(&cleaning).map_err(|error| self.of_expanded(error, &manifest))?;
+        let (accounts, runs) =
+            segments::clean_all(&cleaning, self.job.threads).map_err(|error| self.of_expanded(error, &manifest))?;
         let runs = group::merge_groups(runs, &cleaning)?;
         let rejects = self.join_rejects(&manifest.index, &accounts)?;
         let mut tally = Tally::default();
@@ -190,7 +192,7 @@ impl Preparation {
     }
 
     fn sizes(&self, input_bytes: u64) -> Sizes {
-        self.sizes.unwrap_or_else(|| Sizes::new(input_bytes, self.job.memory_bytes, self.job.merges))
+        self.sizes.unwrap_or_else(|| Sizes::new(input_bytes, self.job.memory_bytes, self.job.threads, self.job.merges))
     }
 
     /// The manifest that the folder has, if it is of this job; else a new one, in a folder that was emptied. Without a
@@ -240,25 +242,6 @@ impl Preparation {
 
     fn expanded(&self) -> Reading {
         self.received.of(Arc::new(FileSource(self.folder.path(gzip::EXPANDED))))
-    }
-
-    fn clean(&self, cleaning: &Cleaning<'_>) -> Result<(Vec<Account>, Vec<Run>)> {
-        let segments = &cleaning.index.segments;
-        let total = segments.iter().map(|segment| segment.length).sum();
-        cleaning.reading.meter.begin(Stage::Clean, total, Unit::Bytes);
-        let mut arena = Arena::new(cleaning.sizes.arena_bytes);
-        if let [only] = segments.as_slice() {
-            let (account, runs) = cleaning.finish_in_memory(only, &mut arena)?;
-            return Ok((vec![account], runs));
-        }
-        let (mut accounts, mut runs) = (Vec::new(), Vec::new());
-        for segment in segments {
-            cleaning.reading.check_stop()?;
-            let (account, more) = cleaning.finish(segment, &mut arena)?;
-            accounts.push(account);
-            runs.extend(more);
-        }
-        Ok((accounts, runs))
     }
 
     /// An expanded file that changed is no fault of the sender: it is expanded again at the next attempt.

@@ -7,7 +7,8 @@ use flate2::read::MultiGzDecoder;
 
 use super::{
     folder::Folder,
-    input::{Hashed, Input, as_error, reading},
+    hash::Hashed,
+    input::{Input, as_error, reading},
     pass::Pass,
 };
 use crate::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! The index: one pass over the bytes finds how the fields lie and where the file can be cut between records, and hashes
-//! the whole and each segment. It is the only pass that must be sequential; whoever cleans a segment, wherever, reads
-//! just that segment and compares its hash.
+//! the whole, keeping the hash's state at each cut. It is the only pass that must be sequential; whoever cleans a
+//! segment, wherever, reads just that segment, goes on from the state before it and compares the hash behind it.
 
 use std::{
     cell::RefCell,
@@ -9,12 +9,8 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use super::{
-    input::{hex, reading},
-    pass::Pass,
-};
+use super::{hash::HashState, input::reading, pass::Pass};
 use crate::{
     error::{Error, Result},
     rows::{
@@ -25,8 +21,6 @@ use crate::{
 
 /// So many bytes are read to find the layout; more only where the first record is longer.
 const HEAD_BYTES: usize = 64 << 10;
-/// Hashing follows reading at steps of this size.
-const STEP_BYTES: u64 = 256 << 10;
 
 /// A part of a file that begins and ends between records, to be read again from the file's source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +30,9 @@ pub struct Segment {
     pub length: u64,
     /// Physical line that begins at `offset`.
     pub first_line: u64,
-    /// Lower-case hex.
+    /// SHA-256's state of all the file's bytes before `offset`.
+    pub before: HashState,
+    /// Of the file's bytes up to the segment's end, lower-case hex: with `before` it is the segment's alone.
     pub sha256: String,
 }
 
@@ -50,38 +46,43 @@ pub struct Index {
 
 /// Reads a whole file. A segment ends with the first record that makes it `segment_bytes` long. What is broken is
 /// `csv_broken`, or what `Layout::detect` says.
-pub fn index(input: impl Read, options: &RowOptions, segment_bytes: u64) -> Result<Pass<Index>> {
-    let hashes = Rc::new(RefCell::new(Hashes::default()));
+pub fn index(mut input: impl Read, options: &RowOptions, segment_bytes: u64) -> Result<Pass<Index>> {
+    let (mut head, hashes) = (Vec::new(), Rc::new(RefCell::new(Hashes::default())));
+    let layout = find_layout(&mut input, options, &mut head);
+    hashes.borrow_mut().add(&head);
     let mut input = Tallied { inner: input, hashes: Rc::clone(&hashes) };
-    let found = find(&mut input, &hashes, options, segment_bytes);
+    let found = layout.and_then(|layout| find(layout, &head, &mut input, &hashes, options, segment_bytes));
     Pass::to_end(found, || {
         io::copy(&mut input, &mut io::sink()).map_err(reading)?;
         let hashes = hashes.take();
-        Ok((hex(&hashes.whole.finalize()), hashes.read))
+        let bytes = hashes.read;
+        Ok((hashes.whole().sha256(), bytes))
     })
 }
 
-fn find(input: &mut impl Read, hashes: &RefCell<Hashes>, options: &RowOptions, segment_bytes: u64) -> Result<Index> {
-    let (layout, head) = find_layout(input, options)?;
+fn find(
+    layout: Layout,
+    head: &[u8],
+    input: &mut impl Read,
+    hashes: &RefCell<Hashes>,
+    options: &RowOptions,
+    segment_bytes: u64,
+) -> Result<Index> {
     let (mut start, mut line) = (layout.data_offset, layout.data_line);
     let rest = head.get(usize::try_from(start).unwrap_or(usize::MAX)..).unwrap_or_default();
     let mut reader = CsvReader::new(rest.chain(input), layout.delimiter, start, line, options.max_record_bytes);
-    hashes.borrow_mut().cut(start);
+    let mut before = hashes.borrow_mut().at(start);
     let mut segments = Vec::new();
     let mut cut = |start: u64, end: u64, first_line: u64| {
-        let (number, sha256) = (segments.len() as u32, hashes.borrow_mut().cut(end));
-        segments.push(Segment { number, offset: start, length: end - start, first_line, sha256 });
+        let behind = hashes.borrow_mut().at(end);
+        let (number, sha256) = (segments.len() as u32, behind.sha256());
+        let before = std::mem::replace(&mut before, behind);
+        segments.push(Segment { number, offset: start, length: end - start, first_line, before, sha256 });
     };
-    let mut hashed = start;
-    while reader.read().map_err(csv_error)?.is_some() {
+    while skip_to(&mut reader, start + segment_bytes)? {
         let (offset, next_line) = reader.position();
-        if offset - start >= segment_bytes {
-            cut(start, offset, line);
-            (start, line, hashed) = (offset, next_line, offset);
-        } else if offset - hashed >= STEP_BYTES {
-            hashes.borrow_mut().hash_to(offset);
-            hashed = offset;
-        }
+        cut(start, offset, line);
+        (start, line) = (offset, next_line);
     }
     let end = hashes.borrow().read;
     if end > start {
@@ -90,14 +91,24 @@ fn find(input: &mut impl Read, hashes: &RefCell<Hashes>, options: &RowOptions, s
     Ok(Index { layout, segments })
 }
 
-/// Reads until the layout is known; gives what was read for it, too.
-fn find_layout(input: &mut impl Read, options: &RowOptions) -> Result<(Layout, Vec<u8>)> {
-    let (mut head, mut limit) = (Vec::new(), HEAD_BYTES);
+/// Reads up to the first record that ends at `offset` or behind it. False: the file ends before.
+fn skip_to(reader: &mut CsvReader<impl Read>, offset: u64) -> Result<bool> {
+    while reader.read().map_err(csv_error)?.is_some() {
+        if reader.position().0 >= offset {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Reads into `head` until the layout is known.
+fn find_layout(input: &mut impl Read, options: &RowOptions, head: &mut Vec<u8>) -> Result<Layout> {
+    let mut limit = HEAD_BYTES;
     loop {
         let more = (limit - head.len()) as u64;
-        let complete = (input.take(more).read_to_end(&mut head).map_err(reading)? as u64) < more;
-        if let Some(layout) = Layout::detect(&head, complete, options).map_err(layout_error)? {
-            return Ok((layout, head));
+        let complete = (input.take(more).read_to_end(head).map_err(reading)? as u64) < more;
+        if let Some(layout) = Layout::detect(head, complete, options).map_err(layout_error)? {
+            return Ok(layout);
         }
         if complete {
             return Err(Error::rejected("not_csv", "no record was found in the file"));
@@ -118,40 +129,37 @@ pub fn csv_error(error: CsvError) -> Error {
     }
 }
 
-/// Hashes of the whole, as it is read, and of the present segment, which ends somewhere before what was read.
+/// The hash of what was read, of which the last piece is kept: a cut lies there or at its beginning.
 #[derive(Default)]
 struct Hashes {
-    whole: Sha256,
-    segment: Sha256,
+    /// Of all before `hashed` of the piece.
+    state: HashState,
+    piece: Vec<u8>,
+    hashed: usize,
+    /// Bytes in all.
     read: u64,
-    /// What was read and is not hashed into a segment yet: from `start` of `ahead` on, at offset `hashed`.
-    ahead: Vec<u8>,
-    start: usize,
-    hashed: u64,
 }
 
 impl Hashes {
-    fn add(&mut self, bytes: &[u8]) {
-        self.whole.update(bytes);
-        self.read += bytes.len() as u64;
-        if self.start * 2 > self.ahead.len() {
-            self.ahead.drain(..self.start);
-            self.start = 0;
-        }
-        self.ahead.extend_from_slice(bytes);
+    fn add(&mut self, piece: &[u8]) {
+        self.state.update(&self.piece[self.hashed..]);
+        self.piece.clear();
+        self.piece.extend_from_slice(piece);
+        self.hashed = 0;
+        self.read += piece.len() as u64;
     }
 
-    /// Hashes the bytes before `offset` into the segment.
-    fn hash_to(&mut self, offset: u64) {
-        let end = self.start + (offset - self.hashed) as usize;
-        self.segment.update(&self.ahead[self.start..end]);
-        (self.start, self.hashed) = (end, offset);
+    /// The state at `offset`, which lies in the last piece, behind any that was asked for before.
+    fn at(&mut self, offset: u64) -> HashState {
+        let end = self.piece.len() - (self.read - offset) as usize;
+        self.state.update(&self.piece[self.hashed..end]);
+        self.hashed = end;
+        self.state.clone()
     }
 
-    /// Ends the segment at `offset`; gives its hash.
-    fn cut(&mut self, offset: u64) -> String {
-        self.hash_to(offset);
-        hex(&std::mem::take(&mut self.segment).finalize())
+    fn whole(mut self) -> HashState {
+        self.state.update(&self.piece[self.hashed..]);
+        self.state
     }
 }
 

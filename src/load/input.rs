@@ -8,7 +8,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use sha2::{Digest, Sha256};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, ReadBuf, Take},
     runtime::Handle,
@@ -113,37 +112,4 @@ pub fn as_error(error: io::Error) -> std::result::Result<Error, io::Error> {
 /// The error that a read of an `Input` gave.
 pub fn reading(error: io::Error) -> Error {
     as_error(error).unwrap_or_else(|error| Error::fatal("read", "reading the upload's bytes").because(error))
-}
-
-/// Computes the SHA-256 of what is read through it.
-pub struct Hashed<R> {
-    pub inner: R,
-    sha256: Sha256,
-    pub bytes: u64,
-}
-
-impl<R: Read> Hashed<R> {
-    pub fn new(inner: R) -> Self {
-        Self { inner, sha256: Sha256::new(), bytes: 0 }
-    }
-
-    /// Reads what is left, and gives the hash and the length of everything.
-    pub fn finish(mut self) -> io::Result<(String, u64)> {
-        io::copy(&mut self, &mut io::sink())?;
-        Ok((hex(&self.sha256.finalize()), self.bytes))
-    }
-}
-
-impl<R: Read> Read for Hashed<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(into)?;
-        self.sha256.update(&into[..read]);
-        self.bytes += read as u64;
-        Ok(read)
-    }
-}
-
-/// Lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -11,7 +11,7 @@ pub fn bounds(runs: &[Run], ranges: usize) -> Vec<Bounds> {
     let mut keys: Vec<(&[u8], f64)> = Vec::new();
     for run in runs {
         let weight = run.totals.blocks as f64 / run.samples.len().max(1) as f64;
-        keys.extend(run.samples.iter().map(|id| (id.as_slice(), weight)));
+        keys.extend(run.samples.iter().map(|sample| (sample.id.as_slice(), weight)));
     }
     keys.sort_unstable_by_key(|(id, _)| *id);
     let blocks: u64 = runs.iter().map(|run| run.totals.blocks).sum();

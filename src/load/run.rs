@@ -1,12 +1,14 @@
 //! A run: rows in order of id, each id once, in an immutable file (or, of a small upload, in memory). It is blocks of
 //! rows, each with its checksum, then the first id of every block, so that a reader can start at any id, and totals.
 //!
-//! Numbers are little-endian. Block: `length u32, crc32 u32, rows`. Index entry: `offset u64, length of id u16, id`.
-//! Tail, `TAIL_BYTES` long: `index bytes, blocks, rows, good` (u64 each), `crc32 u32` of index and totals, `MAGIC`.
+//! Numbers are little-endian. Block: `length u32, crc32 u32, rows`. Index entry: `offset u64, length of id u16, id`, one
+//! for each block, and one of the blocks' end with the last id. Tail, `TAIL_BYTES` long: `index bytes, blocks, rows,
+//! good` (u64 each), `crc32 u32` of index and totals, `MAGIC`.
 
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Write},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,15 +16,17 @@ use std::{
 use flate2::Crc;
 use serde::{Deserialize, Serialize};
 
-use super::row::RunRow;
+use super::row::{RunRow, Span};
 use crate::error::{Error, Result};
 
 /// Ends with the format's number.
-const MAGIC: [u8; 8] = *b"UDRUN\0\0\x01";
+const MAGIC: [u8; 8] = *b"UDRUN\0\0\x02";
 const TAIL_BYTES: u64 = 4 * 8 + 4 + 8;
 const BLOCK_HEAD_BYTES: usize = 8;
 /// First ids of blocks that a run keeps in memory, to choose ranges from.
 const SAMPLES_MAX: u64 = 64;
+/// Buffers of blocks grow in such steps: blocks differ by less than a row.
+const BUFFER_STEP_BYTES: usize = 4 << 10;
 
 /// What a run holds, as its tail says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +45,11 @@ pub struct Totals {
 pub struct RunWriter<W> {
     out: W,
     block_bytes: usize,
+    /// The block under way, its head still empty.
     block: Vec<u8>,
+    /// Where in it the last row begins.
+    last: usize,
+    last_id: Vec<u8>,
     index: Vec<u8>,
     offset: u64,
     totals: Totals,
@@ -50,37 +58,56 @@ pub struct RunWriter<W> {
 impl<W: Write> RunWriter<W> {
     /// `block_bytes`: a block is written once it holds as many.
     pub fn new(out: W, block_bytes: usize) -> Self {
-        Self { out, block_bytes, block: Vec::new(), index: Vec::new(), offset: 0, totals: Totals::default() }
+        let (block, last_id, index) = (vec![0; BLOCK_HEAD_BYTES], Vec::new(), Vec::new());
+        Self { out, block_bytes, block, last: 0, last_id, index, offset: 0, totals: Totals::default() }
     }
 
     /// Adds a row; ids must ascend.
     pub fn push(&mut self, row: &RunRow<'_>) -> io::Result<()> {
-        if self.block.is_empty() {
-            self.index.extend(self.offset.to_le_bytes());
-            self.index.extend((row.id.len() as u16).to_le_bytes());
-            self.index.extend(row.id);
-        }
+        self.begin_row(row.id, row.good);
         row.encode(&mut self.block);
+        self.end_row()
+    }
+
+    /// As `push`, of a row that is there as runs hold it, and stands for itself alone.
+    pub fn copy(&mut self, id: &[u8], row: &[u8]) -> io::Result<()> {
+        self.begin_row(id, 1);
+        self.block.extend_from_slice(row);
+        self.end_row()
+    }
+
+    fn begin_row(&mut self, id: &[u8], good: u64) {
+        if self.block.len() == BLOCK_HEAD_BYTES {
+            put_entry(&mut self.index, self.offset, id);
+        }
         self.totals.rows += 1;
-        self.totals.good += row.good;
-        if self.block.len() >= self.block_bytes { self.write_block() } else { Ok(()) }
+        self.totals.good += good;
+        self.last = self.block.len();
+    }
+
+    fn end_row(&mut self) -> io::Result<()> {
+        if self.block.len() - BLOCK_HEAD_BYTES >= self.block_bytes { self.write_block() } else { Ok(()) }
     }
 
     fn write_block(&mut self) -> io::Result<()> {
-        self.out.write_all(&(self.block.len() as u32).to_le_bytes())?;
-        self.out.write_all(&crc32(&[&self.block]).to_le_bytes())?;
+        let (head, rows) = self.block.split_at_mut(BLOCK_HEAD_BYTES);
+        head[..4].copy_from_slice(&(rows.len() as u32).to_le_bytes());
+        head[4..].copy_from_slice(&crc32(&[rows]).to_le_bytes());
         self.out.write_all(&self.block)?;
-        self.offset += (BLOCK_HEAD_BYTES + self.block.len()) as u64;
+        self.offset += self.block.len() as u64;
         self.totals.blocks += 1;
-        self.block.clear();
+        self.last_id.clear();
+        self.last_id.extend_from_slice(Span::decode(&self.block, self.last).unwrap_or_default().id(&self.block));
+        self.block.truncate(BLOCK_HEAD_BYTES);
         Ok(())
     }
 
     /// Writes what is left, the index and the totals; the output is not flushed.
     pub fn finish(mut self) -> io::Result<(W, Totals)> {
-        if !self.block.is_empty() {
+        if self.block.len() > BLOCK_HEAD_BYTES {
             self.write_block()?;
         }
+        put_entry(&mut self.index, self.offset, &self.last_id);
         let Totals { blocks, rows, good, .. } = self.totals;
         let numbers = [self.index.len() as u64, blocks, rows, good].map(u64::to_le_bytes).concat();
         let crc32 = crc32(&[&self.index, &numbers]);
@@ -91,6 +118,12 @@ impl<W: Write> RunWriter<W> {
         let bytes = self.offset + self.index.len() as u64 + TAIL_BYTES;
         Ok((self.out, Totals { bytes, crc32, ..self.totals }))
     }
+}
+
+fn put_entry(index: &mut Vec<u8>, offset: u64, id: &[u8]) {
+    index.extend(offset.to_le_bytes());
+    index.extend((id.len() as u16).to_le_bytes());
+    index.extend(id);
 }
 
 fn crc32(parts: &[&[u8]]) -> u32 {
@@ -105,6 +138,16 @@ enum Body {
     Memory(Arc<[u8]>),
 }
 
+/// The first id of a block, and the part of the index from there to the next sample.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    pub id: Vec<u8>,
+    /// In the file.
+    offset: u64,
+    length: u32,
+    crc32: u32,
+}
+
 /// A finished run. Files are opened for each block and closed again: a large upload has more runs, and more readers
 /// of each, than a process may have open files.
 #[derive(Debug, Clone)]
@@ -113,8 +156,9 @@ pub struct Run {
     pub totals: Totals,
     /// Where the blocks end.
     blocks_end: u64,
-    /// First ids of some of the blocks, evenly spread.
-    pub samples: Vec<Vec<u8>>,
+    /// Of some of the blocks, evenly spread, the first block's among them.
+    pub samples: Vec<Sample>,
+    pub last_id: Vec<u8>,
 }
 
 impl Run {
@@ -128,12 +172,29 @@ impl Run {
     }
 
     fn of(body: Body) -> Result<Self> {
-        let mut run = Self { body, totals: Totals::default(), blocks_end: 0, samples: Vec::new() };
+        let totals = Totals::default();
+        let mut run = Self { body, totals, blocks_end: 0, samples: Vec::new(), last_id: Vec::new() };
         let (totals, index) = run.read_index()?;
         run.blocks_end = totals.bytes - TAIL_BYTES - index.len() as u64;
-        let step = totals.blocks.div_ceil(SAMPLES_MAX).max(1) as usize;
-        run.samples = entries(&index).step_by(step).map(|(_, id)| id.to_vec()).collect();
         run.totals = totals;
+        let step = totals.blocks.div_ceil(SAMPLES_MAX).max(1) as usize;
+        let (mut at, mut starts) = (0, Vec::new());
+        for (number, entry) in entries(&index).enumerate() {
+            if number as u64 == totals.blocks {
+                run.last_id = entry.id.to_vec();
+            } else if number % step == 0 {
+                starts.push((at, entry.id));
+            }
+            at += entry.bytes();
+        }
+        let ends = starts.iter().skip(1).map(|(at, _)| *at).chain([index.len()]);
+        let sample = |(&(start, id), end): (&(usize, &[u8]), usize)| Sample {
+            id: id.to_vec(),
+            offset: run.blocks_end + start as u64,
+            length: (end - start) as u32,
+            crc32: crc32(&[&index[start..end]]),
+        };
+        run.samples = starts.iter().zip(ends).map(sample).collect();
         Ok(run)
     }
 
@@ -145,17 +206,24 @@ impl Run {
         }
     }
 
+    /// The lowest id; `None` of a run without rows.
+    pub fn first_id(&self) -> Option<&[u8]> {
+        self.samples.first().map(|sample| sample.id.as_slice())
+    }
+
     fn read_index(&self) -> Result<(Totals, Vec<u8>)> {
-        let bytes = self.length().map_err(|error| self.unreadable(error))?;
+        let reader = self.reader().map_err(|error| self.unreadable(error))?;
+        let bytes = reader.length().map_err(|error| self.unreadable(error))?;
         let tail_start = bytes.checked_sub(TAIL_BYTES).ok_or_else(|| self.damaged())?;
-        let tail = self.read_at(tail_start, TAIL_BYTES)?;
+        let read = |offset, length| self.read(&reader, offset, length);
+        let tail = read(tail_start, TAIL_BYTES)?;
         let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| tail[at * 8 + byte]));
         let [index_bytes, blocks, rows, good] = std::array::from_fn(number);
         let said = u32::from_le_bytes(std::array::from_fn(|byte| tail[32 + byte]));
         if tail[36..] != MAGIC || index_bytes > tail_start {
             return Err(self.damaged());
         }
-        let index = self.read_at(tail_start - index_bytes, index_bytes)?;
+        let index = read(tail_start - index_bytes, index_bytes)?;
         if crc32(&[&index, &tail[..32]]) != said {
             return Err(self.damaged());
         }
@@ -165,9 +233,16 @@ impl Run {
     /// Offset of the first block that can hold `id` or anything behind it; of the first one without an id.
     pub fn seek(&self, id: Option<&[u8]>) -> Result<u64> {
         let Some(id) = id else { return Ok(0) };
-        let (_, index) = self.read_index()?;
-        let before = entries(&index).take_while(|(_, first)| *first <= id).last();
-        Ok(before.map_or(0, |(offset, _)| offset))
+        let behind = self.samples.partition_point(|sample| sample.id.as_slice() <= id);
+        let Some(sample) = behind.checked_sub(1).map(|at| &self.samples[at]) else { return Ok(0) };
+        let reader = self.reader().map_err(|error| self.unreadable(error))?;
+        let part = self.read(&reader, sample.offset, u64::from(sample.length))?;
+        if crc32(&[&part]) != sample.crc32 {
+            return Err(self.damaged());
+        }
+        // The last entry is no block's, but the end of all.
+        let blocks = entries(&part).take_while(|entry| entry.id <= id && entry.offset < self.blocks_end);
+        blocks.last().map(|entry| entry.offset).ok_or_else(|| self.damaged())
     }
 
     /// Reads the block at `offset` into `block`; gives the offset of the next one, `None` at the end.
@@ -177,48 +252,37 @@ impl Run {
             return Ok(None);
         }
         let mut crc = 0;
-        let read = self.reader(offset).and_then(|mut reader| {
+        let read = self.reader().and_then(|reader| {
             let mut head = [0; BLOCK_HEAD_BYTES];
-            reader.read_exact(&mut head)?;
-            let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
+            reader.read(offset, &mut head)?;
             crc = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
             // A damaged length must not allocate more than the run holds.
-            let length = u64::from(length).min(self.blocks_end - offset);
-            reader.take(length).read_to_end(block)
+            let length = u64::from(u32::from_le_bytes([head[0], head[1], head[2], head[3]]));
+            let length = length.min(self.blocks_end - offset) as usize;
+            if block.capacity() < length {
+                block.reserve_exact(length.next_multiple_of(BUFFER_STEP_BYTES));
+            }
+            block.resize(length, 0);
+            reader.read(offset + BLOCK_HEAD_BYTES as u64, block)
         });
         match read {
-            Ok(length) if crc32(&[block]) == crc => Ok(Some(offset + (BLOCK_HEAD_BYTES + length) as u64)),
-            Ok(_) => Err(self.damaged()),
+            Ok(()) if crc32(&[block]) == crc => Ok(Some(offset + (BLOCK_HEAD_BYTES + block.len()) as u64)),
+            Ok(()) => Err(self.damaged()),
             Err(error) => Err(self.unreadable(error)),
         }
     }
 
-    fn length(&self) -> io::Result<u64> {
+    fn reader(&self) -> io::Result<Reader<'_>> {
         match &self.body {
-            Body::File(path) => Ok(std::fs::metadata(path)?.len()),
-            Body::Memory(bytes) => Ok(bytes.len() as u64),
+            Body::File(path) => Ok(Reader::File(File::open(path)?)),
+            Body::Memory(bytes) => Ok(Reader::Memory(bytes)),
         }
     }
 
-    fn read_at(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let read = self.reader(offset).and_then(|reader| reader.take(length).read_to_end(&mut bytes));
-        read.map_err(|error| self.unreadable(error))?;
-        if bytes.len() as u64 == length { Ok(bytes) } else { Err(self.damaged()) }
-    }
-
-    fn reader(&self, offset: u64) -> io::Result<Box<dyn Read + '_>> {
-        match &self.body {
-            Body::File(path) => {
-                let mut file = File::open(path)?;
-                file.seek(SeekFrom::Start(offset))?;
-                Ok(Box::new(file))
-            }
-            Body::Memory(bytes) => {
-                let rest = bytes.get(usize::try_from(offset).unwrap_or(usize::MAX)..);
-                Ok(Box::new(rest.unwrap_or_default()))
-            }
-        }
+    fn read(&self, reader: &Reader<'_>, offset: u64, length: u64) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        reader.read(offset, &mut bytes).map_err(|error| self.unreadable(error))?;
+        Ok(bytes)
     }
 
     fn name(&self) -> String {
@@ -242,14 +306,53 @@ impl Run {
     }
 }
 
-/// The index's entries: offset and first id of each block.
-fn entries(mut index: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+/// An open run.
+enum Reader<'a> {
+    File(File),
+    Memory(&'a [u8]),
+}
+
+impl Reader<'_> {
+    fn length(&self) -> io::Result<u64> {
+        match self {
+            Self::File(file) => Ok(file.metadata()?.len()),
+            Self::Memory(bytes) => Ok(bytes.len() as u64),
+        }
+    }
+
+    /// Fills `into` with what is at `offset`.
+    fn read(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.read_exact_at(into, offset),
+            Self::Memory(bytes) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX);
+                let part = bytes.get(start..).and_then(|rest| rest.get(..into.len()));
+                into.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// An entry of the index.
+struct Entry<'a> {
+    offset: u64,
+    id: &'a [u8],
+}
+
+impl Entry<'_> {
+    fn bytes(&self) -> usize {
+        size_of::<u64>() + size_of::<u16>() + self.id.len()
+    }
+}
+
+fn entries(mut index: &[u8]) -> impl Iterator<Item = Entry<'_>> {
     std::iter::from_fn(move || {
         let (offset, rest) = index.split_first_chunk()?;
         let (length, rest) = rest.split_first_chunk()?;
         let (id, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
         index = rest;
-        Some((u64::from_le_bytes(*offset), id))
+        Some(Entry { offset: u64::from_le_bytes(*offset), id })
     })
 }
 
@@ -281,7 +384,7 @@ mod tests {
         for (id, expected) in [("a", "b"), ("b", "b"), ("c", "b"), ("d", "d"), ("e", "d"), ("z", "f")] {
             let offset = run.seek(Some(id.as_bytes())).unwrap();
             run.read_block(offset, &mut block).unwrap();
-            let first = super::super::row::Span::decode(&block, 0).unwrap();
+            let first = Span::decode(&block, 0).unwrap();
             assert_eq!(first.id(&block), expected.as_bytes(), "from {id}");
         }
     }
@@ -317,6 +420,11 @@ mod tests {
         let ids: Vec<String> = (0..1000).map(|number| format!("{number:04}")).collect();
         let run = Run::memory(run_of(&ids.iter().map(String::as_str).collect::<Vec<_>>())).unwrap();
         assert_eq!(run.samples.len(), 63);
-        assert_eq!(run.samples[1], b"0016");
+        assert_eq!((run.samples[1].id.as_slice(), run.last_id.as_slice()), (&b"0016"[..], &b"0999"[..]));
+        let mut block = Vec::new();
+        for (number, id) in ids.iter().enumerate() {
+            run.read_block(run.seek(Some(id.as_bytes())).unwrap(), &mut block).unwrap();
+            assert_eq!(Span::decode(&block, 0).unwrap().line, number as u64);
+        }
     }
 }

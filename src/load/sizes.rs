@@ -12,7 +12,11 @@ pub struct Sizes {
     pub buffers_bytes: usize,
 }
 
+/// A file up to this size is one segment.
 const SEGMENT_MIN: u64 = 4 << 20;
+const SEGMENT_MAX: u64 = 32 << 20;
+/// Enough that no thread waits long for another at the end.
+const SEGMENTS_PER_THREAD: u64 = 4;
 /// Segments of a large file: what a merge can read at once.
 const SEGMENTS: u64 = 512;
 const BLOCK_MAX: u64 = 64 << 10;
@@ -20,13 +24,18 @@ const BLOCK_MAX: u64 = 64 << 10;
 const BLOCK_MIN: u64 = 8 << 10;
 
 impl Sizes {
-    /// For a file of `input_bytes`: an arena of three quarters of the memory, and when the arenas are gone six tenths
-    /// of it for `merges` at once.
-    pub fn new(input_bytes: u64, memory_bytes: u64, merges: usize) -> Self {
-        let segment_bytes = SEGMENT_MIN.max(input_bytes / SEGMENTS);
-        let arena = memory_bytes / 4 * 3;
+    /// For a file of `input_bytes`: arenas of three quarters of the memory for `threads`, and when these are gone six
+    /// tenths of it for `merges` at once.
+    pub fn new(input_bytes: u64, memory_bytes: u64, threads: usize, merges: usize) -> Self {
+        let threads = threads.max(1) as u64;
+        let arena = memory_bytes / 4 * 3 / threads;
         let buffers = memory_bytes / 10 * 6 / merges.max(1) as u64;
-        // A cleaned row and its place in the arena are at most about twice as long as the row in the file.
+        let wanted = (input_bytes / (SEGMENTS_PER_THREAD * threads)).min(SEGMENT_MAX).max(input_bytes / SEGMENTS);
+        // A cleaned row and its place in the arena are at most about twice as long as the row in the file; of a segment
+        // that is larger than the arena, one run would be small.
+        let wanted = wanted.min(arena / 2).max(SEGMENT_MIN);
+        // All of one size, without a small one at the end.
+        let segment_bytes = input_bytes.div_ceil(input_bytes.div_ceil(wanted).max(1)).max(1);
         let runs = (input_bytes / segment_bytes).max(input_bytes.saturating_mul(2) / arena.max(1)) + 1;
         let block = (buffers / runs).clamp(BLOCK_MIN, BLOCK_MAX);
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -76,15 +85,31 @@ mod tests {
 
     #[test]
     fn fifty_gigabytes_are_merged_in_one_pass_with_the_default_memory() {
-        let sizes = Sizes::new(50 << 30, 256 << 20, 3);
-        assert_eq!(sizes.segment_bytes, 100 << 20);
-        assert!(sizes.runs_max() >= 513, "{sizes:?}");
+        let sizes = Sizes::new(50 << 30, 256 << 20, 2, 3);
+        assert!(sizes.runs_max() as u64 >= (50 << 30) / sizes.segment_bytes, "{sizes:?}");
+        assert!(sizes.segment_bytes as usize * 2 <= sizes.arena_bytes, "{sizes:?}");
     }
 
     #[test]
     fn blocks_never_fall_below_eight_kibibytes() {
-        let sizes = Sizes::new(50 << 30, 8 << 20, 3);
+        let sizes = Sizes::new(50 << 30, 8 << 20, 2, 3);
         assert_eq!(sizes.block_bytes, 8 << 10);
         assert!(sizes.runs_max() < 512);
+    }
+
+    #[test]
+    fn all_threads_have_segments_of_about_the_same_size() {
+        let segments = |bytes: u64, threads| bytes.div_ceil(Sizes::new(bytes, 256 << 20, threads, 3).segment_bytes);
+        assert_eq!(segments(60 << 20, 2), 8);
+        assert_eq!(segments(400 << 20, 2), 13);
+        assert_eq!(segments(60 << 20, 8), 15);
+        assert_eq!(Sizes::new(5 << 20, 256 << 20, 2, 3).segment_bytes, 5 << 19);
+    }
+
+    #[test]
+    fn a_small_file_is_one_segment() {
+        for bytes in [0, 1, 4 << 20] {
+            assert!(Sizes::new(bytes, 256 << 20, 64, 3).segment_bytes >= bytes);
+        }
     }
 }

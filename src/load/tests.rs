@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     CleanFile, Job, Merge,
     arena::Arena,
-    input::hex,
+    hash::hex,
     run::{Run, RunWriter},
     sizes::Sizes,
 };
@@ -157,7 +157,7 @@ fn memory_runs(rows: &[(String, String, u8)], arena_bytes: usize, block_bytes: u
     let mut spill = |arena: &mut Arena| {
         let mut writer = RunWriter::new(Vec::new(), block_bytes);
         arena.sort();
-        arena.winners(existing).for_each(|row| writer.push(&row).unwrap());
+        arena.write(existing, &mut writer).unwrap();
         arena.clear();
         runs.push(Run::memory(writer.finish().unwrap().0).unwrap());
     };
@@ -177,12 +177,14 @@ proptest! {
 
     #[test]
     fn ranges_hold_what_a_map_would_however_the_file_is_cut(
-        rows in rows(), sizes in sizes(), ranges in 1..6_usize, replace: bool, end in "\n|\r\n",
+        rows in rows(), sizes in sizes(), threads in 1..5_usize, ranges in 1..6_usize, replace: bool,
+        end in "\n|\r\n",
     ) {
         let existing = if replace { Existing::Replace } else { Existing::Keep };
         let place = TempDir::new().unwrap();
         let mut job = job(MemorySource(csv(&rows, &end)), place.path());
         job.options.existing = existing;
+        job.threads = threads;
         let file = prepare(job, sizes).unwrap();
         let (expected, conflicts) = oracle(&rows, existing);
 
@@ -220,10 +222,14 @@ proptest! {
     }
 
     #[test]
-    fn counts_and_rejects_do_not_depend_on_the_cuts(rows in rows(), sizes in sizes()) {
+    fn counts_and_rejects_depend_neither_on_the_cuts_nor_on_the_threads(
+        rows in rows(), sizes in sizes(), threads in 1..5_usize,
+    ) {
         let place = TempDir::new().unwrap();
         let bytes = csv(&rows, "\n");
-        let cut = prepare(job(MemorySource(bytes.clone()), &place.path().join("a")), sizes).unwrap();
+        let mut parallel = job(MemorySource(bytes.clone()), &place.path().join("a"));
+        parallel.threads = threads;
+        let cut = prepare(parallel, sizes).unwrap();
         let whole = prepare(job(MemorySource(bytes.clone()), &place.path().join("b")), WHOLE).unwrap();
         prop_assert_eq!(cut.cleaned(), whole.cleaned());
         prop_assert_eq!(&cut.cleaned().sha256, &sha256(&bytes));

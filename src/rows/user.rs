@@ -24,6 +24,20 @@ pub struct UserBlock {
 }
 
 impl UserBlock {
+    /// With room for so many users of so many bytes together.
+    pub fn with_capacity(users: usize, bytes: usize) -> Self {
+        Self { text: String::with_capacity(bytes), ends: Vec::with_capacity(users), good: 0, conflicting: 0 }
+    }
+
+    /// As `push`, of a user whose id, name and time lie one behind the other; id and name end at `ends`.
+    pub fn push_text(&mut self, text: &str, ends: [usize; 2], good: u64, conflicting: bool) {
+        let start = self.text.len();
+        self.text.push_str(text);
+        self.ends.push([start + ends[0], start + ends[1], self.text.len()].map(|end| end as u32));
+        self.good += good;
+        self.conflicting += u64::from(conflicting);
+    }
+
     /// Adds a user that stands for `good` rows.
     pub fn push(&mut self, user: User<'_>, good: u64, conflicting: bool) {
         self.text.push_str(user.id);

@@ -97,6 +97,31 @@ fn a_segment_that_changed_after_the_index_is_refused() {
 }
 
 #[test]
+fn of_several_segments_that_fail_the_first_is_told() {
+    let bytes = csv(&some_rows(200), "\n");
+    let place = TempDir::new().unwrap();
+    let again = |bytes: &[u8]| {
+        let mut job = job(MemorySource(bytes.into()), place.path());
+        job.expected_sha256 = Some(sha256(&csv(&some_rows(200), "\n")));
+        job.threads = 4;
+        prepare(job, TINY)
+    };
+    drop(again(&bytes).unwrap());
+    for number in 7..60 {
+        std::fs::remove_file(place.path().join(format!("upload/{number:06}.json"))).unwrap();
+    }
+    let changed: Vec<u8> = bytes.iter().map(|byte| if *byte == b'n' { b'm' } else { *byte }).collect();
+    let manifest = std::fs::read(place.path().join("upload/manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    let first = &manifest["index"]["segments"][7]["offset"];
+    for _ in 0..20 {
+        let error = again(&changed).unwrap_err().to_string();
+        assert!(error.contains(&format!("the part from byte {first} to")), "{error}");
+    }
+    assert_eq!(again(&bytes).unwrap().cleaned().good, 200);
+}
+
+#[test]
 fn an_expanded_file_that_was_damaged_is_expanded_again() {
     let place = TempDir::new().unwrap();
     let sent = gzip(&csv(&some_rows(60), "\n"));

@@ -1,0 +1,148 @@
+//! SHA-256 of bytes that stream by. Its state at any offset can be written down, and another process goes on from there:
+//! so each byte is hashed once while indexing, and a segment is still compared by itself when it is read again.
+
+use std::{
+    fmt,
+    io::{self, Read},
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sha2::{
+    Digest, Sha256,
+    digest::common::hazmat::{SerializableState, SerializedState},
+};
+
+/// SHA-256 of the bytes so far, as text the hexadecimal form of its state.
+#[derive(Clone, Default)]
+pub struct HashState(Sha256);
+
+impl HashState {
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The hash if nothing follows, lower-case hex.
+    pub fn sha256(&self) -> String {
+        hex(&self.0.clone().finalize())
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut state = SerializedState::<Sha256>::default();
+        let digits = text.as_bytes().chunks_exact(2);
+        if text.len() != 2 * state.len() {
+            return None;
+        }
+        for (byte, digits) in state.iter_mut().zip(digits) {
+            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        Sha256::deserialize(&state).ok().map(Self)
+    }
+}
+
+impl fmt::Display for HashState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0.serialize()))
+    }
+}
+
+impl fmt::Debug for HashState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HashState({self})")
+    }
+}
+
+impl PartialEq for HashState {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.serialize() == other.0.serialize()
+    }
+}
+
+impl Eq for HashState {}
+
+impl Serialize for HashState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for HashState {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("no state of SHA-256"))
+    }
+}
+
+/// Hashes what is read through it.
+pub struct Hashed<R> {
+    inner: R,
+    state: HashState,
+    bytes: u64,
+}
+
+impl<R: Read> Hashed<R> {
+    pub fn new(inner: R) -> Self {
+        Self::behind(inner, HashState::default())
+    }
+
+    /// Goes on from `state`.
+    pub fn behind(inner: R, state: HashState) -> Self {
+        Self { inner, state, bytes: 0 }
+    }
+
+    /// Reads what is left; gives the hash, and how many bytes were read through it.
+    pub fn finish(mut self) -> io::Result<(String, u64)> {
+        io::copy(&mut self, &mut io::sink())?;
+        Ok((self.state.sha256(), self.bytes))
+    }
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(into)?;
+        self.state.update(&into[..read]);
+        self.bytes += read as u64;
+        Ok(read)
+    }
+}
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_goes_on_from_a_state_that_was_written_down_at_any_offset() {
+        let bytes: Vec<u8> = (0..200).collect();
+        let whole = hex(&Sha256::digest(&bytes));
+        for cut in 0..bytes.len() {
+            let mut state = HashState::default();
+            state.update(&bytes[..cut]);
+            let text = serde_json::to_string(&state).unwrap();
+            let state = serde_json::from_str(&text).unwrap();
+            assert_eq!(Hashed::behind(&bytes[cut..], state).finish().unwrap(), (whole.clone(), 200 - cut as u64));
+        }
+    }
+
+    /// Manifests of other versions hold it.
+    #[test]
+    fn a_state_is_written_as_the_words_of_fips_180_then_blocks_and_what_is_left() {
+        let mut state = HashState::default();
+        state.update(b"abc");
+        let initial = "67e6096a85ae67bb72f36e3c3af54fa57f520e518c68059babd9831f19cde05b";
+        let text = state.to_string();
+        assert!(text.starts_with(&format!("{initial}0000000000000000")), "{text}");
+        assert_eq!(text.len(), 2 * (32 + 8 + 64));
+        assert!(text.contains("616263"), "{text}");
+    }
+
+    #[test]
+    fn what_is_no_state_is_refused() {
+        for text in ["", "00", &"zz".repeat(104), &"ff".repeat(104)] {
+            assert!(serde_json::from_value::<HashState>(text.into()).is_err(), "{text}");
+        }
+    }
+}
