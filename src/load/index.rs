@@ -79,7 +79,7 @@ fn find(
         let before = std::mem::replace(&mut before, behind);
         segments.push(Segment { number, offset: start, length: end - start, first_line, before, sha256 });
     };
-    while skip_to(&mut reader, start + segment_bytes)? {
+    while reader.skip_to(start + segment_bytes).map_err(csv_error)? {
         let (offset, next_line) = reader.position();
         cut(start, offset, line);
         (start, line) = (offset, next_line);
@@ -89,16 +89,6 @@ fn find(
         cut(start, end, line);
     }
     Ok(Index { layout, segments })
-}
-
-/// Reads up to the first record that ends at `offset` or behind it. False: the file ends before.
-fn skip_to(reader: &mut CsvReader<impl Read>, offset: u64) -> Result<bool> {
-    while reader.read().map_err(csv_error)?.is_some() {
-        if reader.position().0 >= offset {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Reads into `head` until the layout is known.

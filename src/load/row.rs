@@ -28,7 +28,7 @@ impl RunRow<'_> {
     /// lengths fit: at most 255 characters, a time of at most 30.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let wide = self.good != 1 || self.line > u64::from(u32::MAX);
-        let flags = u8::from(self.conflicting) * CONFLICTING | u8::from(wide) * WIDE;
+        let flags = if self.conflicting { CONFLICTING } else { 0 } | if wide { WIDE } else { 0 };
         let mut head = [0; HEAD_BYTES];
         head[..2].copy_from_slice(&(self.id.len() as u16).to_le_bytes());
         head[2..4].copy_from_slice(&(self.name.len() as u16).to_le_bytes());
