@@ -53,6 +53,11 @@ impl Format {
         if self.begins_short && text.len() > 2 && text.bytes().take(3).all(|byte| byte.is_ascii_digit()) {
             return Ok(None);
         }
+        self.read_all(text)
+    }
+
+    /// As `read`, item by item.
+    pub(super) fn read_all(&self, text: &str) -> Result<Option<Moment>, Fault> {
         let mut parsed = Parsed::new();
         let zone_name = match self.fit(&mut parsed, text) {
             Ok(zone_name) => zone_name,

@@ -1,10 +1,10 @@
 //! Every rule of reading a time, by name.
 
-use chrono::{DateTime, Datelike, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use proptest::prelude::*;
 
-use super::{How, Reading, Shift, TimeError, Times};
+use super::{How, Reading, Shift, TimeError, Times, fixed, format::Format, iso};
 
 const ORIGINAL: &str = "%d-%m-%y %H:%M:%S";
 
@@ -390,6 +390,51 @@ proptest! {
             (Err(error), Ok(_)) => prop_assert_eq!(&text[17..19], "60", "{}", error),
             (Err(_), Err(_)) => {}
         }
+    }
+
+    #[test]
+    fn every_instant_is_read_in_every_iso_shape_as_chrono_reads_it(
+        seconds in -62_167_132_800_i64..253_402_214_400,
+        nanos in prop_oneof![Just(0), (0..1000_u32).prop_map(|ms| ms * 1_000_000), 0..1_000_000_000_u32],
+        offset in -1439..1440_i32,
+        shape in prop::sample::select(vec!["%FT%T%.9f%:z", "%F %T%.9f%z", "%Ft%T%.9f %:z", "%Y%m%dT%H%M%S%.9f%z"]),
+    ) {
+        let utc = DateTime::from_timestamp(seconds, nanos).unwrap();
+        let shown = utc.with_timezone(&FixedOffset::east_opt(offset * 60).unwrap());
+        let text = shown.format(shape).to_string();
+        let (stored, reading) = read_with(&times("Asia/Kolkata", &[ORIGINAL]), &text).unwrap();
+        prop_assert_eq!(&stored, &chrono_stores(utc), "{}", text);
+        prop_assert_eq!(reading, Reading { how: How::Offset, shift: Shift::None });
+    }
+
+    #[test]
+    fn what_is_read_at_fixed_places_is_what_the_general_form_reads(
+        text in r"[0-9]{4}-[01][0-9]-[0-3][0-9][Tt _][0-2][0-9]:[0-6][0-9]:[0-6][0-9]([.,][0-9]{0,10})?([Zz]|[+-][0-2][0-9]:?[0-6][0-9])?",
+        zone in prop::sample::select(vec!["UTC", "Europe/Dublin", "Australia/Lord_Howe"]),
+    ) {
+        let times = times(zone, &[]);
+        let general = iso::read(&text).and_then(|moment| moment.map(|moment| times.place(moment)).transpose());
+        match fixed::read(text.as_bytes()).and_then(|(time, basis)| times.place_fields(time, basis)) {
+            Some((utc, reading)) => {
+                let (mut here, mut there) = (String::new(), String::new());
+                super::write(utc, &mut here);
+                let (utc, expected) = general.unwrap().unwrap();
+                super::write(utc.into(), &mut there);
+                prop_assert_eq!((here, reading), (there, expected), "{}", text);
+            }
+            // Left to the general form, for its reason; of what that reads only offsets without a colon.
+            None => prop_assert!(!matches!(general, Ok(Some(_))) || !text[text.len() - 4..].contains(':'), "{}", text),
+        }
+    }
+
+    #[test]
+    fn a_text_of_three_digits_fits_no_format_that_begins_with_a_short_number(
+        format in prop::sample::select(vec![ORIGINAL, "%m/%d/%Y", "%H:%M %d-%m-%Y", "%e.%m.%y", "%y-%m-%d", "%I Uhr %p %F"]),
+        text in r"[0-9]{3,5}[-/:. ]?[0-9]{0,2}[-/:. ]?[0-9]{0,4}( [0-9:]{0,8})?",
+    ) {
+        let read = Format::new(format).read(&text);
+        prop_assert_eq!(read, Ok(None));
+        prop_assert_eq!(Format::new(format).read_all(&text), Ok(None));
     }
 
     #[test]
