@@ -1,0 +1,93 @@
+//! `compose/bench`: the program beside what a person would use instead, on the same server in one run. It makes its
+//! rows itself, checks every count, and prints what it measured; `compose/bench` starts it in a folder of its own and
+//! removes that whatever happens.
+
+mod database;
+mod load;
+mod measure;
+mod product;
+mod report;
+mod rows;
+
+use std::{error::Error, fmt::Display, fs, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Measures the program beside what a person would use instead
+#[derive(Debug, Parser)]
+#[command(name = "compose/bench", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// `userdata import` beside LOAD DATA, GNU sort, sqlite3
+    Load(LoadArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct LoadArgs {
+    /// What to measure; without a name, all of it
+    #[arg(value_enum, value_name = "CASE")]
+    pub cases: Vec<load::Case>,
+    /// Rows of a file; `large` has four times as many, `many-runs` eight times
+    #[arg(long, value_name = "N", default_value_t = 5_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
+    pub rows: u64,
+    /// Times each way is measured, in alternating order; the median counts. Raw LOAD DATA is measured once
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=99))]
+    pub rounds: u32,
+    /// Leave LOAD DATA of the raw file out, which takes minutes
+    #[arg(long)]
+    pub without_raw: bool,
+    /// Instead of worker.memory_bytes, for `userdata`
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// Also write everything measured as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Print the tables in Markdown
+    #[arg(long)]
+    pub markdown: bool,
+    /// Empty folder for files, on the disk that is measured
+    #[arg(long, env = "USERDATA_BENCH_FOLDER", hide = true)]
+    pub folder: PathBuf,
+    /// Where `compose/services` keeps the servers of this run
+    #[arg(long, env = "USERDATA_SERVICES", hide = true)]
+    pub services: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let What::Load(args) = Cli::parse().what;
+    match run(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("compose/bench: {error}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Whether everything was done and every count was right.
+fn run(args: &LoadArgs) -> Result<bool> {
+    let report = load::run(args)?;
+    print!("{}", report.tables(args.markdown));
+    if let Some(file) = &args.json {
+        let text = serde_json::to_string_pretty(&report)?;
+        fs::write(file, text + "\n").map_err(|error| format!("writing {}: {error}", file.display()))?;
+    }
+    let failures = report.failures();
+    for failure in &failures {
+        eprintln!("compose/bench: failed: {failure}");
+    }
+    Ok(failures.is_empty())
+}
+
+/// Says what is going on; the tables come last, on standard output.
+fn say(text: impl Display) {
+    eprintln!("{} {text}", chrono::Local::now().format("%H:%M:%S"));
+}
