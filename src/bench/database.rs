@@ -40,6 +40,13 @@ impl Engine {
         }
     }
 
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MySql => "MySQL",
+            Self::MariaDb => "MariaDB",
+        }
+    }
+
     fn variable(self) -> &'static str {
         match self {
             Self::MySql => "USERDATA_TEST_MYSQL",

@@ -17,7 +17,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Measures the program beside what a person would use instead
 #[derive(Debug, Parser)]
-#[command(name = "compose/bench", arg_required_else_help = true)]
+#[command(name = "bench", bin_name = "compose/bench", arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     what: What,

@@ -31,6 +31,28 @@ pub struct Usage {
     pub peak_bytes: Option<u64>,
     /// Most run files that lay in the work folder at once.
     pub run_files: Option<u64>,
+    pub stages: Option<Stages>,
+}
+
+/// What the ledger's history says of the time in between.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Stages {
+    pub archive_s: f64,
+    pub clean_s: f64,
+    pub load_s: f64,
+}
+
+impl Stages {
+    /// From lines of a state's name and the milliseconds when it began. None where a state is missing.
+    pub fn from_history(lines: &str) -> Option<Self> {
+        let at = |state: &str| {
+            let line = lines.lines().find_map(|line| line.strip_prefix(state)?.trim().parse::<i64>().ok());
+            line.map(|ms| ms as f64 / 1000.0)
+        };
+        let (archiving, archived) = (at("archiving")?, at("archived")?);
+        let (loading, done) = (at("loading")?, at("done")?);
+        Some(Self { archive_s: archived - archiving, clean_s: loading - archived, load_s: done - loading })
+    }
 }
 
 /// Runs from its beginning to `stop`.
@@ -100,19 +122,12 @@ pub fn ended(command: &Command, status: ExitStatus, stderr: &[u8]) -> Result<()>
     Err(format!("{command:?} ended with {status}:\n{last}").into())
 }
 
-/// A child's peak memory, and how many run files it had at once.
-#[derive(Debug, Default)]
-pub struct Seen {
-    pub peak_bytes: u64,
-    pub run_files: u64,
-}
-
-/// Waits for a child, looking at its memory and into its work folder meanwhile.
-pub fn wait(child: &mut Child, work: &Path) -> Result<(ExitStatus, Seen)> {
+/// Waits for a child, looking at its memory and into its work folder meanwhile. The watch stops at its end.
+pub fn wait(child: &mut Child, work: &Path, watch: Stopwatch) -> Result<(ExitStatus, Usage)> {
     let ended = AtomicBool::new(false);
     let (peak, runs) = (AtomicU64::new(0), AtomicU64::new(0));
     let pid = child.id();
-    let status = thread::scope(|scope| {
+    let (status, usage) = thread::scope(|scope| {
         scope.spawn(|| {
             let mut look = 0;
             while !ended.load(Ordering::Relaxed) {
@@ -126,10 +141,12 @@ pub fn wait(child: &mut Child, work: &Path) -> Result<(ExitStatus, Seen)> {
             }
         });
         let status = child.wait();
+        let usage = watch.stop();
         ended.store(true, Ordering::Relaxed);
-        status
-    })?;
-    Ok((status, Seen { peak_bytes: peak.into_inner(), run_files: runs.into_inner() }))
+        (status, usage)
+    });
+    let usage = Usage { peak_bytes: Some(peak.into_inner()), run_files: Some(runs.into_inner()), ..usage? };
+    Ok((status?, usage))
 }
 
 fn peak_bytes(pid: u32) -> Option<u64> {

@@ -85,13 +85,12 @@ impl Product {
         let mut command = self.command(&["import"]);
         command.arg(file).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let watch = Stopwatch::start(server)?;
-        let (status, seen) = wait(&mut command.spawn()?, &self.folder.join("data/work"))?;
-        let usage = watch.stop()?;
+        let (status, usage) = wait(&mut command.spawn()?, &self.folder.join("data/work"), watch)?;
         // 3 is "done with rejects".
         if !(with_rejects && status.code() == Some(3)) {
             ended(&command, status, &fs::read(&said)?)?;
         }
-        Ok(Usage { peak_bytes: Some(seen.peak_bytes), run_files: Some(seen.run_files), ..usage })
+        Ok(usage)
     }
 
     /// What it says of the only upload there is.

@@ -7,6 +7,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use rusqlite::Connection;
+
 use crate::{
     Result,
     database::Server,
@@ -92,9 +94,9 @@ pub fn by_hand(server: &Server, file: &Path, folder: &Path, rule: Rule, clients:
     load_at_once(server, &split(&sorted, clients)?, rule)
 }
 
-/// The same table as `userdata` makes in SQLite.
+/// The same table as `userdata` makes in SQLite, with the defaults of `sqlite3`.
 pub fn create_sqlite(database: &Path) -> Result<()> {
-    run(Command::new("sqlite3").arg(database).arg(include_str!("../../../sql/sqlite/users.sql"))).map(drop)
+    Ok(Connection::open(database)?.execute_batch(include_str!("../../../sql/sqlite/users.sql"))?)
 }
 
 pub fn sqlite_import(file: &Path, database: &Path, folder: &Path, rule: Rule, cores: u64) -> Result<()> {

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     LoadArgs, Result,
     database::Server,
-    measure::{Stopwatch, Usage},
+    measure::{Stages, Stopwatch, Usage},
     product::{Counts, Product, Settings},
     report::{CaseReport, WayReport},
     rows::{self, Expected, FIRST_SEED, Kind},
@@ -101,12 +101,21 @@ impl<'a> Scene<'a> {
                     continue;
                 }
                 let input = inputs[at].as_ref().unwrap_or(&whole);
-                let usage = self.measure(way, input, &mut failures)?;
-                self.tell(way, round, input, &usage);
-                ways[at].rounds.push(usage);
+                // One that fails does not hold up the others.
+                match self.measure(way, input, &mut failures) {
+                    Ok(usage) => {
+                        self.tell(way, round, input, &usage);
+                        ways[at].rounds.push(usage);
+                    }
+                    Err(error) => {
+                        let failure = format!("{}: {}: {error}", self.case.name(), way.name());
+                        say(&failure);
+                        failures.push(failure);
+                    }
+                }
             }
         }
-        let server = self.server.as_ref().map(|server| format!("{:?} {}", server.engine, server.version));
+        let server = self.server.as_ref().map(|server| format!("{} {}", server.engine.name(), server.version));
         let title = self.plan.title;
         let (name, expected) = (self.case.name(), whole.expected);
         Ok(CaseReport { name, title, expected, server, ways, failures, ..CaseReport::default() })
@@ -136,8 +145,12 @@ impl<'a> Scene<'a> {
 
     fn tell(&self, way: Way, round: u32, input: &Input, usage: &Usage) {
         let server = usage.server_cpu_s.map_or_else(String::new, |s| format!(", server CPU {s:.1} s"));
+        let stages = usage.stages.map_or_else(String::new, |stages| {
+            let Stages { archive_s, clean_s, load_s } = stages;
+            format!(" (archive {archive_s:.1}, clean {clean_s:.1}, load {load_s:.1})")
+        });
         say(format_args!(
-            "{}: {}, round {}: {:.1} s{server}, own CPU {:.1} s, {:.0} rows/s",
+            "{}: {}, round {}: {:.1} s{stages}{server}, own CPU {:.1} s, {:.0} rows/s",
             self.case.name(),
             way.name(),
             round + 1,
@@ -153,6 +166,9 @@ impl<'a> Scene<'a> {
 
     fn measure(&self, way: Way, input: &Input, failures: &mut Vec<String>) -> Result<Usage> {
         let work = self.folder.join("work");
+        if work.exists() {
+            fs::remove_dir_all(&work)?;
+        }
         fs::create_dir(&work)?;
         let settings = Settings {
             server: self.server.as_ref(),
@@ -167,7 +183,8 @@ impl<'a> Scene<'a> {
         let usage = match (way, &self.server) {
             (Way::Userdata | Way::UserdataPart(_), server) => {
                 let pid = server.as_ref().map(|server| server.pid);
-                let usage = product.import(&input.path, pid, input.expected.bad > 0)?;
+                let mut usage = product.import(&input.path, pid, input.expected.bad > 0)?;
+                usage.stages = self.stages(&product)?;
                 self.check_counts(&product.counts()?, &input.expected, failures);
                 self.check_table(way, &product.embedded_database(), &input.expected, failures)?;
                 usage
@@ -213,6 +230,20 @@ impl<'a> Scene<'a> {
         server.settle()
     }
 
+    fn stages(&self, product: &Product) -> Result<Option<Stages>> {
+        const HISTORY: &str = "SELECT state, MIN(at_ms) FROM userdata_upload_event GROUP BY state";
+        let lines = match &self.server {
+            Some(server) => server.ask(&format!("USE {}; {HISTORY}", crate::database::DATABASE))?,
+            None => {
+                let ledger = Connection::open(product.embedded_database())?;
+                let mut rows = ledger.prepare(HISTORY)?;
+                let line = |row: &rusqlite::Row| Ok(format!("{} {}", row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
+                rows.query_map([], line)?.collect::<rusqlite::Result<Vec<_>>>()?.join("\n")
+            }
+        };
+        Ok(Stages::from_history(&lines))
+    }
+
     /// Every count that `userdata` gives, against the generator's.
     fn check_counts(&self, counts: &Counts, expected: &Expected, failures: &mut Vec<String>) {
         let present = expected.borrowed;
@@ -235,7 +266,7 @@ impl<'a> Scene<'a> {
         let sql = "SELECT COUNT(*) FROM userinfo";
         let found = match &self.server {
             Some(server) => server.number(&format!("USE {}; {sql}", crate::database::DATABASE))?,
-            None => Connection::open(sqlite)?.query_row(sql, [], |row| row.get(0))?,
+            None => Connection::open(sqlite)?.query_row(sql, [], |row| row.get::<_, i64>(0))?.unsigned_abs(),
         };
         let before = self.first.as_ref().map_or(0, |first| first.rows);
         let right = before + expected.distinct - expected.borrowed;

@@ -18,7 +18,8 @@ const INCLUDED: [&str; 4] = [
 pub fn render(report: &Report, markdown: bool) -> String {
     let mut text = head(report);
     let mut rows = vec![
-        ["case", "way", "wall s", "rows/s", "server CPU s", "own CPU s", "peak MiB", "userdata is"].map(String::from),
+        ["case", "way", "wall s", "rows/s", "server CPU s", "own CPU s", "peak MiB", "userdata faster"]
+            .map(String::from),
     ];
     for case in &report.cases {
         rows.extend(lines(case));
@@ -65,7 +66,7 @@ fn lines(case: &CaseReport) -> Vec<[String; 8]> {
         let usage = way.median();
         let ratio = match own {
             Some(own) if own.way != way.way && own.rows == way.rows => {
-                format!("{:.2} × faster", usage.wall_s / own.median().wall_s)
+                format!("{:.2} ×", usage.wall_s / own.median().wall_s)
             }
             _ => String::new(),
         };
