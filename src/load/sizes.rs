@@ -36,6 +36,8 @@ impl Sizes {
         let wanted = wanted.min(arena / 2).max(SEGMENT_MIN);
         // All of one size, without a small one at the end.
         let segment_bytes = input_bytes.div_ceil(input_bytes.div_ceil(wanted).max(1)).max(1);
+        #[cfg(feature = "faults")]
+        let segment_bytes = if crate::faults::small_segments() { 16 << 10 } else { segment_bytes };
         let runs = (input_bytes / segment_bytes).max(input_bytes.saturating_mul(2) / arena.max(1)) + 1;
         let block = (buffers / runs).clamp(BLOCK_MIN, BLOCK_MAX);
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);

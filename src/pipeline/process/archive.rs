@@ -71,6 +71,8 @@ async fn store(job: &Job, upload: &Upload, chosen: &str, source: &dyn Source) ->
         }
     }
     job.unless_stopped(archive.store(&temp, chosen, source, &job.meter)).await?;
+    #[cfg(feature = "faults")]
+    crate::faults::hold("renamed").await;
     let info = serde_json::to_vec_pretty(&upload.new).map_err(|error| {
         Error::fatal("info_unwritable", format!("writing the info of upload {}", job.claim.id)).because(error)
     })?;

@@ -25,6 +25,8 @@ use crate::{
 const GZIP_HEAD_BYTES: usize = 16;
 
 pub async fn load(job: &Job, upload: &Upload, source: Arc<dyn Source>) -> Result<()> {
+    #[cfg(feature = "faults")]
+    crate::faults::hold("cleaning").await;
     let pipeline = &job.pipeline;
     let file = {
         let _room = room(job, upload, source.as_ref()).await?;
@@ -37,6 +39,8 @@ pub async fn load(job: &Job, upload: &Upload, source: Arc<dyn Source>) -> Result
     if let Some(rejects) = file.rejects() {
         archive::keep_rejects(job, upload, &FileSource(rejects.to_owned())).await?;
     }
+    #[cfg(feature = "faults")]
+    crate::faults::hold("rejects").await;
     if let Err(refusal) = may_be_stored(upload, cleaned) {
         pipeline.store.note_cleaned(&job.claim, cleaned).await?;
         return Err(refusal);
@@ -48,6 +52,8 @@ pub async fn load(job: &Job, upload: &Upload, source: Arc<dyn Source>) -> Result
     pipeline.store.check_table().await?;
     let bounds = if cleaned.good == 0 { vec![Bounds::default()] } else { file.bounds(pipeline.transactions.ranges) };
     let parts = pipeline.store.split(&job.claim, cleaned, RULES, &bounds).await?;
+    #[cfg(feature = "faults")]
+    crate::faults::hold("split").await;
     job.meter.begin(Stage::Load, cleaned.good, Unit::Rows);
     job.meter.add(parts.iter().map(|part| part.stored.good).sum());
     let stored = ranges::load(job, &file, upload.new.options.existing, parts).await?;

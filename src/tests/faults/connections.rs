@@ -1,13 +1,11 @@
 //! The database drops the worker in mid-load: it goes on by itself, and every count is exact.
 
-use std::process::Stdio;
-
 use mysql_async::prelude::Queryable;
-use tempfile::TempDir;
-use tokio::process::Command;
 
 use crate::{
+    generator::{Spec, Table, generate},
     hold::Hold,
+    private::Private,
     scene::{LONG, Scene, on_services},
     world::{
         Database::{self, MariaDb, MySql},
@@ -53,38 +51,28 @@ async fn a_load_goes_on_after_its_connections_were_killed_on_mariadb() {
     a_load_goes_on_after_its_connections_were_killed(MariaDb).await;
 }
 
-/// A MySQL of this test alone, which may be killed.
-struct Private(TempDir);
-
-impl Private {
-    async fn start(&self) -> Database {
-        self.run("start").await;
-        let port = std::fs::read_to_string(self.0.path().join("mysql/port")).unwrap();
-        Database::At(format!("127.0.0.1:{}", port.trim()).parse().unwrap())
-    }
-
-    async fn run(&self, order: &str) {
-        let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/compose/services"));
-        command.args([order, "mysql"]).env("USERDATA_SERVICES", self.0.path()).stdin(Stdio::null());
-        let output = command.output().await.unwrap();
-        assert!(output.status.success(), "{order}: {output:?}");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn a_load_goes_on_after_the_database_was_killed_and_started_again() {
-    let mysql = Private(tempfile::tempdir().unwrap());
+async fn loads_go_on_after_the_database_was_killed_and_started_again_five_times() {
+    let mysql = Private::new(true);
     let world = on_services(mysql.start().await).await;
     let server = world.serve().await;
-    let hold = Hold::at(&world, "transaction");
-    let mut worker = hold.worker(&world, "one", &[]);
-    let scene = Scene::begin(&server, LONG).await;
-    hold.reached(&mut worker).await;
-    mysql.run("kill").await;
-    hold.release();
-    worker.logged("doing a transaction again").await;
-    mysql.start().await;
-    scene.ends_well(&world, &server).await;
-    drop((server, worker));
-    mysql.run("stop").await;
+    let mut table = Table::new();
+    let kills = [("transaction", 1), ("loading", 4), ("transaction", 12), ("loading", 20), ("transaction", 33)];
+    for (seed, (point, nth)) in (1..).zip(kills) {
+        let existing = if seed % 2 == 0 { "keep" } else { "replace" };
+        let shared = Some((seed - 1, 0.5)).filter(|_| seed > 1);
+        let file = generate(&Spec { seed, rows: LONG, shared, ..Spec::default() });
+        let hold = Hold::nth(&world, point, nth);
+        let mut worker = hold.worker(&world, "one", &[]);
+        let id = server.put("users.csv", &file.bytes, &[("existing", existing)]).await;
+        hold.reached(&mut worker).await;
+        mysql.kill().await;
+        hold.release();
+        worker.logged("doing a transaction again").await;
+        mysql.start().await;
+        let expected = if existing == "keep" { file.keep(&mut table) } else { file.replace(&mut table) };
+        assert_eq!(server.done(&id).await, expected, "killed at {point} {nth}");
+        assert!(world.table().await == table, "the table is not what the files hold, killed at {point} {nth}");
+        assert!(worker.terminate().await.success(), "{}", worker.log());
+    }
 }

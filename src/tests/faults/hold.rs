@@ -12,13 +12,20 @@ use crate::{
 /// A place where a process waits.
 pub struct Hold {
     pub point: &'static str,
+    /// Whoever comes there, or only the one who comes as this one.
+    nth: Option<u64>,
     file: PathBuf,
 }
 
 impl Hold {
     pub fn at(world: &World, point: &'static str) -> Self {
         let file = world.write(&format!("hold-{point}-{}", uuid::Uuid::new_v4().simple()), "");
-        Self { point, file }
+        Self { point, nth: None, file }
+    }
+
+    /// For whoever comes there as the `nth`, counted from 1.
+    pub fn nth(world: &World, point: &'static str, nth: u64) -> Self {
+        Self { nth: Some(nth), ..Self::at(world, point) }
     }
 
     pub fn release(&self) {
@@ -33,7 +40,8 @@ impl Hold {
     /// The value of `USERDATA_FAULT`.
     pub fn fault(&self) -> String {
         // Small transactions, so that there is a middle of a range to be held in.
-        format!("hold:{}:{};small-transactions", self.point, self.file.display())
+        let nth = self.nth.map(|nth| format!("*{nth}")).unwrap_or_default();
+        format!("hold:{}{nth}:{};small-transactions", self.point, self.file.display())
     }
 
     fn on(&self, command: &mut Command) {

@@ -15,10 +15,13 @@ mod way;
 mod world;
 
 mod connections;
+mod every;
 mod hold;
 mod kills;
 mod order;
 mod poison;
+mod private;
+mod random;
 mod scene;
 mod stops;
 mod uploads;

@@ -12,6 +12,7 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
     sync::Notify,
+    task::JoinHandle,
 };
 
 /// Longer than anything here should take; a test that waits for it has failed.
@@ -65,6 +66,8 @@ pub struct Role {
     name: String,
     child: Child,
     log: Arc<Log>,
+    /// Reads the log to its end.
+    following: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -77,8 +80,13 @@ impl Role {
     pub fn start(name: &str, command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Log::default());
-        tokio::spawn(follow(child.stderr.take().unwrap(), log.clone()));
-        Self { name: name.to_owned(), child, log }
+        let following = Some(tokio::spawn(follow(child.stderr.take().unwrap(), log.clone())));
+        Self { name: name.to_owned(), child, log, following }
+    }
+
+    /// The process's id, while it runs.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     pub fn log(&self) -> String {
@@ -97,10 +105,20 @@ impl Role {
 
     /// As `logged`, of the lines after the first `seen`.
     pub async fn logged_after(&mut self, seen: usize, text: &str) -> String {
+        self.logged_one_of(seen, &[text]).await
+    }
+
+    /// As `logged`, of the first line that holds one of these.
+    pub async fn logged_any(&mut self, texts: &[&str]) -> String {
+        self.logged_one_of(0, texts).await
+    }
+
+    async fn logged_one_of(&mut self, seen: usize, texts: &[&str]) -> String {
+        let wanted = |line: &&String| texts.iter().any(|text| line.contains(text));
         let found = async {
             loop {
                 let more = self.log.more.notified();
-                if let Some(line) = self.log.lines.lock().unwrap().iter().skip(seen).find(|line| line.contains(text)) {
+                if let Some(line) = self.log.lines.lock().unwrap().iter().skip(seen).find(wanted) {
                     return line.clone();
                 }
                 more.await;
@@ -109,9 +127,9 @@ impl Role {
         tokio::select! {
             line = tokio::time::timeout(DEADLINE, found) => match line {
                 Ok(line) => line,
-                Err(_) => panic!("{} did not log {text:?}:\n{}", self.name, self.log()),
+                Err(_) => panic!("{} did not log {texts:?}:\n{}", self.name, self.log()),
             },
-            status = self.child.wait() => panic!("{} ended ({status:?}) before logging {text:?}:\n{}", self.name, self.log()),
+            status = self.child.wait() => panic!("{} ended ({status:?}) before logging {texts:?}:\n{}", self.name, self.log()),
         }
     }
 
@@ -120,9 +138,12 @@ impl Role {
         kill_process(pid.expect("a process"), signal).unwrap();
     }
 
-    /// SIGKILL, and the end of it.
+    /// SIGKILL, and the end of it; the log is whole then.
     pub async fn kill(&mut self) {
         self.child.kill().await.unwrap();
+        if let Some(following) = self.following.take() {
+            following.await.unwrap();
+        }
     }
 
     /// SIGTERM; gives the exit status.
