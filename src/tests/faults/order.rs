@@ -173,7 +173,7 @@ async fn a_job_longer_than_the_poll_interval_neither_loses_its_partition_nor_run
     };
     tokio::time::timeout(crate::process::DEADLINE, taken).await.expect("the second announcement is taken");
     hold.release();
-    scene.ends_well(&world, &server).await;
+    assert_eq!(server.done(&scene.id).await, scene.counts);
     server.until_state(&next.id, "done").await;
     assert_eq!(counts(&server.upload(&next.id).await).read, 1);
     let claims = scene.history(&server).await.iter().filter(|event| event.starts_with("claimed")).count();
