@@ -14,6 +14,7 @@ mod way;
 #[path = "../journey/world.rs"]
 mod world;
 
+mod at_random;
 mod connections;
 mod every;
 mod hold;
@@ -21,7 +22,6 @@ mod kills;
 mod order;
 mod poison;
 mod private;
-mod random;
 mod scene;
 mod stops;
 mod uploads;
