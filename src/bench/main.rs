@@ -43,9 +43,9 @@ pub struct LoadArgs {
     /// Leave LOAD DATA of the raw file out, which takes minutes
     #[arg(long)]
     pub without_raw: bool,
-    /// Instead of worker.memory_bytes, for `userdata`
-    #[arg(long, value_name = "SIZE")]
-    pub memory: Option<String>,
+    /// A setting of `userdata`, such as worker.slots=8; may be given several times. Without it, the defaults
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
+    pub settings: Vec<(String, String)>,
     /// Also write everything measured as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -58,6 +58,12 @@ pub struct LoadArgs {
     /// Where `compose/services` keeps the servers of this run
     #[arg(long, env = "USERDATA_SERVICES", hide = true)]
     pub services: PathBuf,
+}
+
+/// As the variable that `userdata` reads it from, and its value.
+fn setting(text: &str) -> std::result::Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write it as worker.slots=8")?;
+    Ok((format!("USERDATA_{}", key.to_uppercase().replace('.', "__")), value.to_owned()))
 }
 
 fn main() -> ExitCode {

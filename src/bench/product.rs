@@ -30,6 +30,7 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Product {
     folder: PathBuf,
+    settings: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +40,8 @@ pub struct Settings<'a> {
     pub existing: &'a str,
     /// Files below it are loaded where they are.
     pub files: &'a Path,
-    pub memory: Option<&'a str>,
+    /// Variables that go over the file.
+    pub more: &'a [(String, String)],
 }
 
 impl Product {
@@ -47,9 +49,6 @@ impl Product {
         fs::create_dir_all(folder)?;
         let files = toml::Value::String(settings.files.display().to_string());
         let mut config = format!("[rows]\nexisting = \"{}\"\n\n[worker]\npaths = [{files}]\n", settings.existing);
-        if let Some(memory) = settings.memory {
-            config += &format!("memory_bytes = {}\n", toml::Value::String(memory.into()));
-        }
         if let Some(server) = settings.server {
             config += &format!(
                 "\n[store]\nkind = \"mysql\"\n\n[store.mysql]\nhost = \"{}\"\nport = {}\nuser = \"{USER}\"\n\
@@ -58,7 +57,7 @@ impl Product {
             );
         }
         fs::write(folder.join("Config.toml"), config)?;
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self { folder: folder.to_owned(), settings: settings.more.to_vec() })
     }
 
     /// The release executable with nothing of this process's environment that it could take for configuration.
@@ -70,6 +69,7 @@ impl Product {
                 command.env_remove(name);
             }
         }
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -21,6 +21,8 @@ pub struct Report {
     /// Rows that were asked for.
     pub rows: u64,
     pub rounds: u32,
+    /// Variables of `userdata`, where these are not its defaults.
+    pub settings: Vec<(String, String)>,
     pub cases: Vec<CaseReport>,
 }
 

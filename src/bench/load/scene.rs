@@ -174,7 +174,7 @@ impl<'a> Scene<'a> {
             server: self.server.as_ref(),
             existing: self.plan.existing,
             files: &self.folder.join("files"),
-            memory: self.args.memory.as_deref(),
+            more: &self.args.settings,
         };
         let product = Product::new(&work.join("userdata"), &settings)?;
         if let Some(server) = &self.server {

@@ -21,8 +21,7 @@ pub fn run(args: &LoadArgs) -> Result<CaseReport> {
     let expected = rows::write(&file, ROWS, &plan.kind)?;
     let (mut rounds, mut failures) = (Vec::new(), Vec::new());
     for _ in 0..TIMES {
-        let settings =
-            Settings { server: None, existing: plan.existing, files: &folder, memory: args.memory.as_deref() };
+        let settings = Settings { server: None, existing: plan.existing, files: &folder, more: &args.settings };
         let product = Product::new(&folder.join("userdata"), &settings)?;
         rounds.push(product.import(&file, None, false)?);
         let counts = product.counts()?;

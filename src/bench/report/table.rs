@@ -51,12 +51,18 @@ pub fn render(report: &Report, markdown: bool) -> String {
 }
 
 fn head(report: &Report) -> String {
-    let servers: String = report.machine.servers.iter().map(|server| format!(", {server}")).collect();
-    let rounds = if report.rounds > 1 { format!(", median of {} rounds", report.rounds) } else { String::new() };
-    format!(
-        "{} rows a file, {} cores, userdata {}{servers}{rounds}\n\n",
-        report.rows, report.machine.cores, report.machine.userdata
-    )
+    let machine = &report.machine;
+    let mut parts = vec![
+        format!("{} rows a file", report.rows),
+        format!("{} cores", machine.cores),
+        format!("userdata {}", machine.userdata),
+    ];
+    parts.extend(machine.servers.iter().cloned());
+    if report.rounds > 1 {
+        parts.push(format!("median of {} rounds", report.rounds));
+    }
+    parts.extend(report.settings.iter().map(|(name, value)| format!("{name}={value}")));
+    parts.join(", ") + "\n\n"
 }
 
 fn lines(case: &CaseReport) -> Vec<[String; 8]> {
