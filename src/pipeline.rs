@@ -162,7 +162,7 @@ const EMBEDDED: Transactions = Transactions {
     block_bytes: 1 << 20,
     rows: 100_000,
     bytes: 32 << 20,
-    time: Duration::from_millis(100),
+    time: Duration::from_millis(250),
     pause: Duration::from_millis(10),
     connections: 1,
     ranges: 1,

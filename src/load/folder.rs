@@ -1,5 +1,6 @@
-//! The work folder of one upload: run files, accounts, rejects. Whatever has its final name there is whole and on
-//! disk; one process at a time uses it. Nothing in it is needed for correctness: lost, it is made again.
+//! The work folder of one upload: run files, accounts, rejects. Whatever has its final name there is whole, unless the
+//! machine has crashed since; one process at a time uses it. Nothing in it is needed for correctness, so nothing waits
+//! for the disk: what a crash took is noticed by lengths and checksums, and made again.
 
 use std::{
     fs::{File, TryLockError},
@@ -72,7 +73,7 @@ impl Folder {
         std::fs::metadata(self.path(name)).ok().map(|metadata| metadata.len())
     }
 
-    /// Begins a file that gets its name once it is whole and on disk. What an earlier attempt left is overwritten.
+    /// Begins a file that gets its name once it is whole. What an earlier attempt left is overwritten.
     pub fn stage(&self, name: &str) -> Result<Staged> {
         let temp = self.path(&format!("{name}.tmp"));
         let file = File::create(&temp).map_err(|error| disk(&temp, error))?;
@@ -102,13 +103,12 @@ pub struct Staged {
 }
 
 impl Staged {
-    /// Makes it durable under its name: file, name and folder are on disk when this returns.
+    /// Gives the whole file its name.
     pub fn publish(self) -> Result<()> {
         let Self { out, temp, path } = self;
         let publish = || {
-            out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-            std::fs::rename(&temp.0, &path)?;
-            File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+            out.into_inner().map_err(io::IntoInnerError::into_error)?;
+            std::fs::rename(&temp.0, &path)
         };
         publish().map_err(|error| disk(&path, error))
     }

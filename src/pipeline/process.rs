@@ -8,14 +8,14 @@ use std::{
 
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     error::{Error, Kind, Result, Service},
     meter::Meter,
-    pipeline::{Pipeline, failure, intake, reach::Reach, sweep, work::WorkFolder, worker_name},
+    pipeline::{Pipeline, intake, reach::Reach, sweep, work::WorkFolder, worker_name},
     rows::RULES,
-    store::{ClaimOutcome, LEDGER_VERSION, Release},
+    store::{ClaimOutcome, LEDGER_VERSION},
     upload::{Claim, State, Upload, UploadId},
 };
 
@@ -35,17 +35,15 @@ mod archive;
 mod company;
 mod job;
 mod load;
+mod outcome;
 mod pauses;
 mod ranges;
+mod stages;
 
 /// How long an idle slot waits before it looks at the ledger again, unless woken.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many candidates a look considers.
 const CANDIDATES: u32 = 100;
-/// Pause after something unexpected.
-const UNEXPECTED_PAUSE: Duration = Duration::from_secs(5);
-/// How long a worker that was told to stop tries to tell the ledger.
-const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What one step did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -274,98 +272,5 @@ impl Worker {
             info!(upload = %id, outcome = ?ended, "ended");
         }
         ended
-    }
-
-    async fn stages(&self, job: &Job) -> Result<Ended> {
-        let store = &self.pipeline.store;
-        store.take_over(&job.claim).await?;
-        #[cfg(feature = "faults")]
-        crate::faults::hold("claimed").await;
-        let upload = job.upload().await?;
-        // A try that only asks whether a service is back is no news.
-        if upload.waiting.is_none() {
-            info!(upload = %job.claim.id, worker = job.claim.owner, fence = job.claim.fence.number, "claimed");
-        }
-        if upload.cancel_asked {
-            return job.finish_cancelled().await;
-        }
-        let source = self.reach.source(&upload).await?;
-        if matches!(upload.state, State::Received | State::Archiving) {
-            archive::archive(job, &upload, source.as_ref()).await?;
-            self.pauses.answered(Service::Archive);
-            #[cfg(feature = "faults")]
-            crate::faults::hold("archived").await;
-        }
-        if !store.is_next(&job.claim).await? {
-            debug!(upload = %job.claim.id, "an earlier upload that replaces rows comes first");
-            store.release(&job.claim, Release::HandedBack).await?;
-            return Ok(Ended::HandedBack);
-        }
-        let upload = job.upload().await?;
-        load::load(job, &upload, source).await?;
-        Ok(Ended::Done)
-    }
-
-    /// Writes the end of the work into the ledger, as long as the claim is ours and the process may go on.
-    async fn settle(&self, job: &Job, result: Result<Ended>, shutdown: &CancellationToken) -> Ended {
-        let error = match result {
-            Ok(ended) => return ended,
-            Err(error) => error,
-        };
-        let mut pause = Duration::from_millis(100);
-        let mut farewell = std::pin::pin!(async {
-            shutdown.cancelled().await;
-            tokio::time::sleep(FAREWELL).await;
-        });
-        loop {
-            match self.tell(job, &error).await {
-                Ok(ended) => return ended,
-                Err(told) if told.kind == Kind::Lost => return Ended::Lost,
-                Err(told) => debug!(upload = %job.claim.id, error = %told, "the ledger does not take the outcome yet"),
-            }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(5)),
-                () = &mut farewell => {
-                    warn!(upload = %job.claim.id, "leaving without telling the ledger: its lease will run out");
-                    return Ended::HandedBack;
-                }
-            }
-        }
-    }
-
-    async fn tell(&self, job: &Job, error: &Error) -> Result<Ended> {
-        let (store, claim) = (&self.pipeline.store, &job.claim);
-        match (error.kind, job.stopped_by()) {
-            (Kind::Lost, _) | (_, Some(job::Stop::Lost)) => {
-                archive::remove_temp(job).await;
-                Ok(Ended::Lost)
-            }
-            (Kind::Stopped, Some(job::Stop::Cancel)) => job.finish_cancelled().await,
-            (Kind::Stopped, _) => {
-                store.release(claim, Release::HandedBack).await?;
-                Ok(Ended::HandedBack)
-            }
-            (Kind::Transient, _) => {
-                let service = error.service.unwrap_or(Service::Store);
-                let message = error.with_next();
-                let pause = job.pause_for(service, &message).await?;
-                self.pauses.refused(service);
-                store.release(claim, Release::Waiting { service, message, pause }).await?;
-                Ok(Ended::Waiting(service))
-            }
-            (Kind::Rejected, _) => {
-                // The sender's fault. Without the message: it may hold what stands in the file.
-                info!(upload = %claim.id, code = error.code, "failed; see: userdata status {}", claim.id);
-                store.fail(claim, &failure(error)).await?;
-                load::remove_work(job);
-                Ok(Ended::Failed)
-            }
-            (Kind::Fatal, _) => {
-                error!(upload = %claim.id, code = error.code, %error, "unexpected; the attempt counts");
-                let failure = failure(error);
-                store.release(claim, Release::Unexpected { failure, pause: UNEXPECTED_PAUSE }).await?;
-                Ok(Ended::Unexpected)
-            }
-        }
     }
 }

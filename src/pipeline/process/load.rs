@@ -10,6 +10,7 @@ use crate::{
     disk::{self, Room},
     error::{Error, Result, Service},
     load::{self, CleanFile},
+    meter::Meter,
     pipeline::{
         process::{account, archive, job::Job, ranges},
         sweep,
@@ -24,14 +25,22 @@ use crate::{
 /// Enough to know gzip content.
 const GZIP_HEAD_BYTES: usize = 16;
 
-pub async fn load(job: &Job, upload: &Upload, source: Arc<dyn Source>) -> Result<()> {
+/// Whether it pays to clean a file while it is being archived.
+pub fn is_large(upload: &Upload) -> bool {
+    load::disk_need(upload.new.size, false) > 0
+}
+
+/// Cleans the file; nothing is stored yet.
+pub async fn clean(job: &Job, upload: &Upload, source: Arc<dyn Source>, meter: &Meter) -> Result<CleanFile> {
     #[cfg(feature = "faults")]
     crate::faults::hold("cleaning").await;
+    let _room = room(job, upload, source.as_ref()).await?;
+    CleanFile::prepare(preparation(job, upload, source, meter)).await
+}
+
+/// Stores a file that is archived and cleaned.
+pub async fn load(job: &Job, upload: &Upload, file: CleanFile) -> Result<()> {
     let pipeline = &job.pipeline;
-    let file = {
-        let _room = room(job, upload, source.as_ref()).await?;
-        CleanFile::prepare(preparation(job, upload, source)).await?
-    };
     let cleaned = file.cleaned();
     #[cfg(feature = "faults")]
     crate::faults::hold("cleaned").await;
@@ -63,8 +72,8 @@ pub async fn load(job: &Job, upload: &Upload, source: Arc<dyn Source>) -> Result
     Ok(())
 }
 
-/// Slots share memory and cores of the worker.
-fn preparation(job: &Job, upload: &Upload, source: Arc<dyn Source>) -> load::Job {
+/// Slots share the worker's memory. Each may use every core: they seldom clean at the same time.
+fn preparation(job: &Job, upload: &Upload, source: Arc<dyn Source>, meter: &Meter) -> load::Job {
     let (config, transactions) = (&job.pipeline.config, &job.pipeline.transactions);
     let slots = config.worker.slots.max(1);
     load::Job {
@@ -72,11 +81,11 @@ fn preparation(job: &Job, upload: &Upload, source: Arc<dyn Source>) -> load::Job
         options: upload.new.options.clone(),
         work: job.work.clone(),
         memory_bytes: config.worker.memory_bytes / slots as u64,
-        threads: (std::thread::available_parallelism().map_or(1, usize::from) / slots).max(1),
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
         merges: transactions.connections,
         expanded_max_bytes: config.server.max_upload_bytes,
         expected_sha256: upload.new.sha256.clone(),
-        meter: job.meter.clone(),
+        meter: meter.clone(),
         stop: job.stop.clone(),
     }
 }

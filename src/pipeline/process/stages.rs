@@ -1,0 +1,72 @@
+//! The stages of a claimed upload: archived first, then cleaned, then loaded.
+
+use std::sync::Arc;
+
+use tracing::{debug, info};
+
+use super::{Ended, Worker, archive, job::Job, load};
+use crate::{
+    error::{Result, Service},
+    load::CleanFile,
+    meter::Meter,
+    source::Source,
+    store::Release,
+    upload::{State, Upload},
+};
+
+impl Worker {
+    pub(super) async fn stages(&self, job: &Job) -> Result<Ended> {
+        let store = &self.pipeline.store;
+        store.take_over(&job.claim).await?;
+        #[cfg(feature = "faults")]
+        crate::faults::hold("claimed").await;
+        let upload = job.upload().await?;
+        // A try that only asks whether a service is back is no news.
+        if upload.waiting.is_none() {
+            info!(upload = %job.claim.id, worker = job.claim.owner, fence = job.claim.fence.number, "claimed");
+        }
+        if upload.cancel_asked {
+            return job.finish_cancelled().await;
+        }
+        let source = self.reach.source(&upload).await?;
+        let mut ahead = None;
+        if matches!(upload.state, State::Received | State::Archiving) {
+            ahead = self.archive(job, &upload, &source).await?;
+            self.pauses.answered(Service::Archive);
+            #[cfg(feature = "faults")]
+            crate::faults::hold("archived").await;
+        }
+        if !store.is_next(&job.claim).await? {
+            debug!(upload = %job.claim.id, "an earlier upload that replaces rows comes first");
+            store.release(&job.claim, Release::HandedBack).await?;
+            return Ok(Ended::HandedBack);
+        }
+        let upload = job.upload().await?;
+        let file = match ahead {
+            Some(cleaned) => cleaned?,
+            None => load::clean(job, &upload, source, &job.meter).await?,
+        };
+        load::load(job, &upload, file).await?;
+        Ok(Ended::Done)
+    }
+
+    /// Archives, and cleans a large file meanwhile: most of both is waiting for different things. Not where an attempt
+    /// has failed before: a file that kills its worker by being read is archived first.
+    async fn archive(&self, job: &Job, upload: &Upload, source: &Arc<dyn Source>) -> Result<Option<Result<CleanFile>>> {
+        let archiving = archive::archive(job, upload, source.as_ref());
+        let may_clean = upload.attempts == 0 && load::is_large(upload);
+        if !may_clean || !self.pipeline.store.is_next(&job.claim).await? {
+            return archiving.await.map(|()| None);
+        }
+        let meter = Meter::default();
+        let archived = async {
+            archiving.await?;
+            job.meter.follow(&meter);
+            Ok(())
+        };
+        // What is wrong with the file is told once it is archived; an archive that fails ends the cleaning.
+        let cleaned = async { Ok(load::clean(job, upload, Arc::clone(source), &meter).await) };
+        let ((), cleaned) = tokio::try_join!(archived, cleaned)?;
+        Ok(Some(cleaned))
+    }
+}
