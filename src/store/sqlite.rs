@@ -49,7 +49,7 @@ pub fn open(path: &Path) -> Result<Ledger<Sqlite>> {
     }))
 }
 
-/// A database file. Load transactions must be short, at most some 100 ms: everybody else, in this process and others,
+/// A database file. Load transactions must be short, at most some 250 ms: everybody else, in this process and others,
 /// waits for them.
 pub struct Sqlite {
     path: PathBuf,
