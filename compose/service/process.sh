@@ -9,8 +9,9 @@ ports_each=100
 reserve_ports() {
     local try base claim
     mkdir -p "$cache/ports"
-    # Claims of instances that are gone, and of an unfinished one in this place.
-    find "$cache/ports" -ignore_readdir_race \( -lname "$folder" -o -xtype l \) -delete
+    # Claims of instances that are gone, and of an unfinished one in this place. Others that start now may remove the
+    # same ones.
+    find "$cache/ports" -ignore_readdir_race \( -lname "$folder" -o -xtype l \) -exec rm -f {} + 2>/dev/null || true
     for ((try = 0; try < 1000; try++)); do
         base=$((10000 + RANDOM % 220 * ports_each))
         claim=$cache/ports/$base
