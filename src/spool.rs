@@ -211,6 +211,19 @@ impl Spool {
     }
 }
 
+/// Creates a file and locks it, which tells clean-ups that its writer lives. One may see the file before it is locked,
+/// and take it for left behind: then it is made again.
+fn create_locked(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::MetadataExt;
+    loop {
+        let file = File::create(path)?;
+        file.lock()?;
+        if file.metadata()?.nlink() > 0 {
+            return Ok(file);
+        }
+    }
+}
+
 fn cannot_open(doing: String, error: io::Error) -> Error {
     Error::fatal("spool_unusable", doing)
         .because(error)

@@ -10,7 +10,7 @@ use tracing::warn;
 
 use crate::upload::{NewUpload, UploadId};
 
-use super::{ARRIVAL, DATA, INFO, INFO_TEMP, PART, Spool, remove_if_there, sync_folder};
+use super::{ARRIVAL, DATA, INFO, INFO_TEMP, PART, Spool, create_locked, remove_if_there, sync_folder};
 
 /// What is about to become an upload.
 pub(super) struct Commit<'a> {
@@ -67,8 +67,7 @@ impl Commit<'_> {
     }
 
     fn write_info(&self, locked: &mut Locked) -> io::Result<()> {
-        let mut file = File::create(self.spool.file(self.info.id, INFO_TEMP))?;
-        file.lock()?;
+        let mut file = create_locked(&self.spool.file(self.info.id, INFO_TEMP))?;
         file.write_all(&serde_json::to_vec_pretty(self.info)?)?;
         file.sync_all()?;
         locked.0 = Some(file);

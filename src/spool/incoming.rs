@@ -25,7 +25,7 @@ use crate::{
     upload::{NewUpload, UploadId},
 };
 
-use super::{ARRIVAL, Arrival, PART, Spool, commit::Commit, remove_if_there};
+use super::{ARRIVAL, Arrival, PART, Spool, commit::Commit, create_locked};
 
 /// Chunks that may wait for the disk.
 const CHUNKS_WAITING: usize = 16;
@@ -139,7 +139,7 @@ impl Writer {
         let room = spool.room(arrival.size.unwrap_or(0), &written)?;
         let id = arrival.id;
         let doing = || format!("beginning upload {id} in the spool {}", spool.folder.display());
-        let part = create_locked(&spool, id).map_err(|error| spool.disk_error(doing(), error))?;
+        let part = create_locked(&spool.file(id, PART)).map_err(|error| spool.disk_error(doing(), error))?;
         let note = serde_json::to_vec(arrival).map_err(io::Error::from);
         if let Err(error) = note.and_then(|note| std::fs::write(spool.file(id, ARRIVAL), note)) {
             spool.erase(id);
@@ -194,20 +194,5 @@ impl Writer {
     fn failed(&self, error: io::Error) -> Error {
         let doing = format!("writing upload {} to the spool {}", self.id, self.spool.folder.display());
         self.spool.disk_error(doing, error)
-    }
-}
-
-/// Creates `{id}.part` and locks it. A clean-up may see the file before it is locked and take it for left behind:
-/// then it is made again.
-fn create_locked(spool: &Spool, id: UploadId) -> io::Result<File> {
-    use std::os::unix::fs::MetadataExt;
-    let path = spool.file(id, PART);
-    loop {
-        let part = File::create_new(&path)?;
-        part.lock()?;
-        if part.metadata()?.nlink() > 0 {
-            return Ok(part);
-        }
-        remove_if_there(&path)?;
     }
 }

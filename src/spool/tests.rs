@@ -108,6 +108,33 @@ async fn an_arriving_upload_is_seen_from_outside_and_safe_from_clean_ups() {
 }
 
 #[test]
+fn a_clean_up_at_any_moment_takes_nothing_from_who_is_writing() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = spool(folder.path());
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                spool.clean_orphans().unwrap();
+            }
+        });
+        let lost = (0..2000).filter(|_| {
+            let id = UploadId::new();
+            let files = [PART, INFO_TEMP].map(|kind| {
+                let path = spool.file(id, kind);
+                (create_locked(&path).unwrap(), path)
+            });
+            let lost = files.iter().any(|(_, path)| !path.exists());
+            files.iter().for_each(|(_, path)| fs::remove_file(path).unwrap());
+            lost
+        });
+        let lost = lost.count();
+        ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(lost, 0);
+    });
+}
+
+#[test]
 fn after_a_crash_behind_any_step_there_is_no_upload_or_a_whole_one() {
     for taken in 0..=STEPS.len() {
         let folder = tempfile::tempdir().unwrap();
