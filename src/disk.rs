@@ -8,13 +8,17 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
+use bytesize::ByteSize;
+
 /// All the room that this process has set aside; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Disks(Arc<Mutex<Vec<Weak<Claimed>>>>);
 
 /// Room for something; given back when dropped.
 #[derive(Debug)]
-pub struct Room(Arc<Claimed>);
+pub struct Room {
+    _claimed: Arc<Claimed>,
+}
 
 struct Claimed {
     /// Of the file system.
@@ -36,7 +40,7 @@ impl fmt::Debug for Claimed {
     }
 }
 
-/// What a disk has to give.
+/// What a disk has to give; as text "4.2 MiB are free there, 1.0 MiB of them are promised to others".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
     /// Bytes that an ordinary user may still write.
@@ -48,6 +52,16 @@ pub struct Space {
 impl Space {
     pub fn left(&self) -> u64 {
         self.free.saturating_sub(self.promised)
+    }
+}
+
+impl fmt::Display for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} are free there", ByteSize(self.free))?;
+        if self.promised > 0 {
+            write!(f, ", {} of them are promised to others", ByteSize(self.promised))?;
+        }
+        Ok(())
     }
 }
 
@@ -69,18 +83,11 @@ impl Disks {
         }
         let claim = Arc::new(claim);
         claimed.push(Arc::downgrade(&claim));
-        Ok(Ok(Room(claim)))
+        Ok(Ok(Room { _claimed: claim }))
     }
 
     pub fn space(&self, folder: &Path) -> io::Result<Space> {
         Ok(space(folder, &mut self.0.lock().unwrap_or_else(PoisonError::into_inner))?.1)
-    }
-}
-
-impl Room {
-    /// Bytes that are still to be written.
-    pub fn outstanding(&self) -> u64 {
-        self.0.outstanding()
     }
 }
 
@@ -129,9 +136,18 @@ mod tests {
         let room = disks.claim(folder.path(), 1000, 0, used).unwrap().unwrap();
         assert_eq!(disks.space(folder.path()).unwrap().promised, 1000);
         written.store(600, Ordering::Relaxed);
-        assert_eq!((room.outstanding(), disks.space(folder.path()).unwrap().promised), (400, 400));
+        assert_eq!(disks.space(folder.path()).unwrap().promised, 400);
         written.store(2000, Ordering::Relaxed);
         assert_eq!(disks.space(folder.path()).unwrap().promised, 0);
+        drop(room);
+    }
+
+    #[test]
+    fn what_is_promised_is_said() {
+        let space = Space { free: 3 << 20, promised: 0 };
+        assert_eq!(space.to_string(), "3.0 MiB are free there");
+        let space = Space { promised: 1 << 20, ..space };
+        assert_eq!(space.to_string(), "3.0 MiB are free there, 1.0 MiB of them are promised to others");
     }
 
     #[test]

@@ -16,7 +16,8 @@
 //! measured and renamed (`pipeline::process`, `archive`). From now on the archive is a source of its bytes, too.
 //!
 //! **Clean.** The whole file is read before the first row is stored: *index* finds record-exact cut points, *clean*
-//! turns each segment into sorted run files and rejects (`load`, with the rules of `rows`). Rejects go to the archive.
+//! turns each segment into sorted run files and rejects (`load`, with the rules of `rows`). A large file is cleaned while
+//! it is being archived. Rejects go to the archive.
 //!
 //! **Load.** *Split* divides the ids into ranges, which the ledger keeps; each range is merged from the runs, first or
 //! last line wins, and stored in transactions that move the range's watermark with its rows. A successor, on

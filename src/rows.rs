@@ -10,7 +10,7 @@ pub mod time;
 pub mod user;
 
 pub use clean::{Cleaner, looks_like};
-pub use layout::{Layout, LayoutError, is_gzip};
+pub use layout::{GZIP_HEAD_BYTES, Layout, LayoutError, is_gzip};
 pub use options::{Columns, Delimiter, Existing, MaxRejects, OptionError, RowOptions};
 pub use reject::{Reason, ReasonCounts, RejectWriter};
 pub use user::{User, UserBlock};

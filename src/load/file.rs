@@ -28,7 +28,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     meter::Meter,
-    rows::{Existing, RULES, RejectWriter, RowOptions, is_gzip},
+    rows::{Existing, GZIP_HEAD_BYTES, RULES, RejectWriter, RowOptions, is_gzip},
     source::{FileSource, Source},
     store::Bounds,
     upload::{Cleaned, Stage, Unit},
@@ -36,8 +36,6 @@ use crate::{
 
 const MANIFEST: &str = "manifest.json";
 const REJECTS: &str = "rejects.csv";
-/// Enough to know gzip content.
-const GZIP_HEAD_BYTES: usize = 16;
 
 /// A file to be prepared.
 pub struct Job {

@@ -5,9 +5,13 @@
 //! for each block, and one of the blocks' end with the last id. Tail, `TAIL_BYTES` long: `index bytes, blocks, rows,
 //! good` (u64 each), `crc32 u32` of index and totals, `MAGIC`.
 
+#[cfg(test)]
+mod tests;
+mod write;
+
 use std::{
     fs::File,
-    io::{self, Write},
+    io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -16,8 +20,9 @@ use std::{
 use flate2::Crc;
 use serde::{Deserialize, Serialize};
 
-use super::row::{RunRow, Span};
 use crate::error::{Error, Result};
+
+pub use write::RunWriter;
 
 /// Ends with the format's number.
 const MAGIC: [u8; 8] = *b"UDRUN\0\0\x02";
@@ -39,91 +44,6 @@ pub struct Totals {
     pub bytes: u64,
     /// Of index and totals.
     pub crc32: u32,
-}
-
-/// Writes a run to any output.
-pub struct RunWriter<W> {
-    out: W,
-    block_bytes: usize,
-    /// The block under way, its head still empty.
-    block: Vec<u8>,
-    /// Where in it the last row begins.
-    last: usize,
-    last_id: Vec<u8>,
-    index: Vec<u8>,
-    offset: u64,
-    totals: Totals,
-}
-
-impl<W: Write> RunWriter<W> {
-    /// `block_bytes`: a block is written once it holds as many.
-    pub fn new(out: W, block_bytes: usize) -> Self {
-        let (block, last_id, index) = (vec![0; BLOCK_HEAD_BYTES], Vec::new(), Vec::new());
-        Self { out, block_bytes, block, last: 0, last_id, index, offset: 0, totals: Totals::default() }
-    }
-
-    /// Adds a row; ids must ascend.
-    pub fn push(&mut self, row: &RunRow<'_>) -> io::Result<()> {
-        self.begin_row(row.id, row.good);
-        row.encode(&mut self.block);
-        self.end_row()
-    }
-
-    /// As `push`, of a row that is there as runs hold it, and stands for itself alone.
-    pub fn copy(&mut self, id: &[u8], row: &[u8]) -> io::Result<()> {
-        self.begin_row(id, 1);
-        self.block.extend_from_slice(row);
-        self.end_row()
-    }
-
-    fn begin_row(&mut self, id: &[u8], good: u64) {
-        if self.block.len() == BLOCK_HEAD_BYTES {
-            put_entry(&mut self.index, self.offset, id);
-        }
-        self.totals.rows += 1;
-        self.totals.good += good;
-        self.last = self.block.len();
-    }
-
-    fn end_row(&mut self) -> io::Result<()> {
-        if self.block.len() - BLOCK_HEAD_BYTES >= self.block_bytes { self.write_block() } else { Ok(()) }
-    }
-
-    fn write_block(&mut self) -> io::Result<()> {
-        let (head, rows) = self.block.split_at_mut(BLOCK_HEAD_BYTES);
-        head[..4].copy_from_slice(&(rows.len() as u32).to_le_bytes());
-        head[4..].copy_from_slice(&crc32(&[rows]).to_le_bytes());
-        self.out.write_all(&self.block)?;
-        self.offset += self.block.len() as u64;
-        self.totals.blocks += 1;
-        self.last_id.clear();
-        self.last_id.extend_from_slice(Span::decode(&self.block, self.last).unwrap_or_default().id(&self.block));
-        self.block.truncate(BLOCK_HEAD_BYTES);
-        Ok(())
-    }
-
-    /// Writes what is left, the index and the totals; the output is not flushed.
-    pub fn finish(mut self) -> io::Result<(W, Totals)> {
-        if self.block.len() > BLOCK_HEAD_BYTES {
-            self.write_block()?;
-        }
-        put_entry(&mut self.index, self.offset, &self.last_id);
-        let Totals { blocks, rows, good, .. } = self.totals;
-        let numbers = [self.index.len() as u64, blocks, rows, good].map(u64::to_le_bytes).concat();
-        let crc32 = crc32(&[&self.index, &numbers]);
-        self.out.write_all(&self.index)?;
-        self.out.write_all(&numbers)?;
-        self.out.write_all(&crc32.to_le_bytes())?;
-        self.out.write_all(&MAGIC)?;
-        let bytes = self.offset + self.index.len() as u64 + TAIL_BYTES;
-        Ok((self.out, Totals { bytes, crc32, ..self.totals }))
-    }
-}
-
-fn put_entry(index: &mut Vec<u8>, offset: u64, id: &[u8]) {
-    index.extend(offset.to_le_bytes());
-    index.extend((id.len() as u16).to_le_bytes());
-    index.extend(id);
 }
 
 fn crc32(parts: &[&[u8]]) -> u32 {
@@ -354,77 +274,4 @@ fn entries(mut index: &[u8]) -> impl Iterator<Item = Entry<'_>> {
         index = rest;
         Some(Entry { offset: u64::from_le_bytes(*offset), id })
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run_of(ids: &[&str]) -> Vec<u8> {
-        let mut writer = RunWriter::new(Vec::new(), 1);
-        for (line, id) in ids.iter().enumerate() {
-            let row = RunRow {
-                line: line as u64,
-                good: 2,
-                conflicting: false,
-                id: id.as_bytes(),
-                name: b"n",
-                time_of_start: b"t",
-            };
-            writer.push(&row).unwrap();
-        }
-        writer.finish().unwrap().0
-    }
-
-    #[test]
-    fn a_reader_starts_at_the_block_that_can_hold_an_id() {
-        let run = Run::memory(run_of(&["b", "d", "f"])).unwrap();
-        assert_eq!((run.totals.blocks, run.totals.rows, run.totals.good), (3, 3, 6));
-        let mut block = Vec::new();
-        for (id, expected) in [("a", "b"), ("b", "b"), ("c", "b"), ("d", "d"), ("e", "d"), ("z", "f")] {
-            let offset = run.seek(Some(id.as_bytes())).unwrap();
-            run.read_block(offset, &mut block).unwrap();
-            let first = Span::decode(&block, 0).unwrap();
-            assert_eq!(first.id(&block), expected.as_bytes(), "from {id}");
-        }
-    }
-
-    #[test]
-    fn every_changed_byte_is_noticed() {
-        let whole = run_of(&["b", "d", "f"]);
-        for at in 0..whole.len() {
-            let mut bytes = whole.clone();
-            bytes[at] ^= 1;
-            let read = || -> Result<()> {
-                let run = Run::memory(bytes)?;
-                let (mut offset, mut block) = (0, Vec::new());
-                while let Some(next) = run.read_block(offset, &mut block)? {
-                    offset = next;
-                }
-                Ok(())
-            };
-            assert_eq!(read().unwrap_err().code, "run_damaged", "byte {at}");
-        }
-    }
-
-    #[test]
-    fn every_cut_is_noticed() {
-        let whole = run_of(&["b", "d", "f"]);
-        for length in 0..whole.len() {
-            assert_eq!(Run::memory(whole[..length].to_vec()).unwrap_err().code, "run_damaged", "{length} bytes");
-        }
-    }
-
-    #[test]
-    fn at_most_64_first_ids_are_sampled() {
-        let ids: Vec<String> = (0..1000).map(|number| format!("{number:04}")).collect();
-        let run = Run::memory(run_of(&ids.iter().map(String::as_str).collect::<Vec<_>>())).unwrap();
-        assert_eq!(run.samples.len(), 63);
-        assert_eq!((run.samples[1].id.as_slice(), run.last_id.as_slice()), (&b"0016"[..], &b"0999"[..]));
-        let mut block = Vec::new();
-        for (number, id) in ids.iter().enumerate() {
-            run.read_block(run.seek(Some(id.as_bytes())).unwrap(), &mut block).unwrap();
-            assert_eq!(Span::decode(&block, 0).unwrap().line, number as u64);
-        }
-    }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Columns, Delimiter, RowOptions, csv::CsvReader};
 
-pub use content::is_gzip;
+pub use content::{GZIP_HEAD_BYTES, is_gzip};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 /// Delimiters that are tried, in this order, where none is set.

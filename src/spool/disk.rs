@@ -52,15 +52,9 @@ impl Spool {
     }
 
     fn no_room(&self, space: Space, size: u64) -> Error {
-        let [free, promised, kept, more] =
-            [space.free, space.promised, self.free_bytes, size].map(|bytes| ByteSize(bytes).to_string());
-        let folder = self.folder.display();
-        let others = match space.promised {
-            0 => String::new(),
-            _ => format!(", {promised} of them are promised to others"),
-        };
-        let needs = if size == 0 { String::new() } else { format!(", and the file has {more}") };
-        let text = format!("no room in the spool {folder}: {free} are free there{others}, {kept} are kept free{needs}");
+        let (folder, kept) = (self.folder.display(), ByteSize(self.free_bytes));
+        let needs = if size == 0 { String::new() } else { format!(", and the file has {}", ByteSize(size)) };
+        let text = format!("no room in the spool {folder}: {space}, {kept} are kept free{needs}");
         Error::unavailable(Service::Disk, text)
             .next("make room on that disk or lower spool.free_bytes, then send the file again")
     }

@@ -1,5 +1,5 @@
-//! The load stage: the whole file is cleaned before the first row is stored, the ranges are written to the ledger, and
-//! each range is stored in transactions that move its watermark with its rows.
+//! Cleaning and the load stage: the whole file is cleaned before the first row is stored, where there is room for it;
+//! then the ranges are written to the ledger, loaded, and accounted for.
 
 use std::sync::Arc;
 
@@ -15,15 +15,12 @@ use crate::{
         process::{account, archive, job::Job, ranges},
         sweep,
     },
-    rows::{RULES, is_gzip},
+    rows::{GZIP_HEAD_BYTES, RULES, is_gzip},
     source::{self, FileSource, Source},
     store::Bounds,
     upload::{Cleaned, Counts, Stage, State, Stored, Unit, Upload},
     wording::grouped,
 };
-
-/// Enough to know gzip content.
-const GZIP_HEAD_BYTES: usize = 16;
 
 /// Whether it pays to clean a file while it is being archived.
 pub fn is_large(upload: &Upload) -> bool {
@@ -109,12 +106,7 @@ async fn room(job: &Job, upload: &Upload, source: &dyn Source) -> Result<Option<
             Ok(Some(room))
         }
         Err(space) => {
-            let [needed, free, promised] = [bytes, space.free, space.promised].map(|bytes| ByteSize(bytes).to_string());
-            let others = match space.promised {
-                0 => String::new(),
-                _ => format!(", {promised} of them are promised to others"),
-            };
-            let text = format!("cleaning takes about {needed} in {}: {free} are free there{others}", on.display());
+            let text = format!("cleaning takes about {} in {}: {space}", ByteSize(bytes), on.display());
             Err(Error::unavailable(Service::Disk, text)
                 .next("make room on that disk, or set worker.work to a folder on a larger one"))
         }

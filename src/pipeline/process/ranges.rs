@@ -70,7 +70,7 @@ impl Range<'_> {
                 return Err(Error::stopped("asked to stop"));
             }
             let mut done = 0;
-            match self.transaction(&part, rest.take(), &mut done).await {
+            match self.transaction(&mut part, rest.take(), &mut done).await {
                 Ok((moved, following)) => {
                     (part, rest, failures) = (moved, Some(following), 0);
                     #[cfg(feature = "faults")]
@@ -92,8 +92,9 @@ impl Range<'_> {
         Ok(part)
     }
 
-    /// One transaction; `done` counts the rows put into it.
-    async fn transaction(&self, part: &Part, rest: Option<Rest>, done: &mut u64) -> Result<(Part, Rest)> {
+    /// One transaction, behind whatever the range's row says under its lock, to which `part` is set; `done` counts the
+    /// rows put into it.
+    async fn transaction(&self, part: &mut Part, rest: Option<Rest>, done: &mut u64) -> Result<(Part, Rest)> {
         let pipeline = &self.job.pipeline;
         let _place = pipeline
             .loading
@@ -106,7 +107,10 @@ impl Range<'_> {
             Some(rest) if at.watermark == part.watermark => rest,
             _ => {
                 let merge = self.file.merge(&part.bounds, at.watermark.as_deref(), self.existing)?;
-                self.job.meter.add(at.stored.good - part.stored.good);
+                // Further than was known after a lost answer, less far after a failover that lost a transaction.
+                self.job.meter.undo(part.stored.good.saturating_sub(at.stored.good));
+                self.job.meter.add(at.stored.good.saturating_sub(part.stored.good));
+                part.clone_from(at);
                 next(merge, &pipeline.transactions).await?
             }
         };

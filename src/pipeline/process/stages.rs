@@ -1,4 +1,4 @@
-//! The stages of a claimed upload: archived first, then cleaned, then loaded.
+//! The stages of a claimed upload: archived, cleaned, then loaded; a large one is cleaned while it is archived.
 
 use std::sync::Arc;
 
@@ -51,10 +51,11 @@ impl Worker {
     }
 
     /// Archives, and cleans a large file meanwhile: most of both is waiting for different things. Not where an attempt
-    /// has failed before: a file that kills its worker by being read is archived first.
+    /// has failed before: a file that kills its worker by being read is archived first. Nor where it waits for the
+    /// archive: each try would begin the cleaning anew.
     async fn archive(&self, job: &Job, upload: &Upload, source: &Arc<dyn Source>) -> Result<Option<Result<CleanFile>>> {
         let archiving = archive::archive(job, upload, source.as_ref());
-        let may_clean = upload.attempts == 0 && load::is_large(upload);
+        let may_clean = upload.attempts == 0 && upload.waiting.is_none() && load::is_large(upload);
         if !may_clean || !self.pipeline.store.is_next(&job.claim).await? {
             return archiving.await.map(|()| None);
         }

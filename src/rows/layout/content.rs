@@ -2,6 +2,9 @@
 
 use super::LayoutError;
 
+/// First bytes of a content that `is_gzip` needs.
+pub const GZIP_HEAD_BYTES: usize = 2;
+
 /// Whether the content is gzip (RFC 1952), which is expanded before anything else looks at it.
 pub fn is_gzip(head: &[u8]) -> bool {
     head.starts_with(b"\x1f\x8b")

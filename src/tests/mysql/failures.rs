@@ -17,10 +17,10 @@ use userdata::{
         mysql::MySql,
         session::{Applied, Database, Lane, Session},
     },
-    upload::{Claim, Cleaned, NewUpload, Place, UploadId},
+    upload::{Claim, Cleaned},
 };
 
-use crate::server::{LEASE, Server, block};
+use crate::server::{LEASE, Server, block, upload};
 
 crate::on_both! {
     of_two_that_wait_for_each_other_one_goes_on
@@ -197,20 +197,7 @@ async fn way_that_loses_an_answer(server: &Server) -> u16 {
 }
 
 async fn loading(store: &dyn Store) -> Claim {
-    let new = NewUpload {
-        format: NewUpload::FORMAT,
-        id: UploadId::new(),
-        filename: "users.csv".into(),
-        media_type: "text/csv".into(),
-        size: 1,
-        sha256: None,
-        sender: "local".into(),
-        started_ms: 0,
-        received_ms: 0,
-        place: Place::default(),
-        options: userdata::rows::RowOptions::default(),
-        again_of: None,
-    };
+    let new = upload();
     let claimed = store.register_claimed(&new, "one", Duration::from_secs(60)).await.unwrap();
     let claim = claimed.expect("it is new");
     store.archived(&claim, None).await.unwrap();

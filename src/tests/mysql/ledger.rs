@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use userdata::{
-    rows::{Existing, RowOptions},
+    rows::Existing,
     store::{Beat, Bounds, CancelOutcome, ClaimOutcome, Store, ledger::Ledger},
-    upload::{Claim, Cleaned, NewUpload, Place, UploadId},
+    upload::{Claim, Cleaned, UploadId},
 };
 
 use crate::{
     on_both,
-    server::{Server, block},
+    server::{Server, block, upload},
 };
 
 on_both! {
@@ -39,20 +39,7 @@ async fn claim(store: &dyn Store, id: UploadId, owner: &str, lease: Duration) ->
 
 /// An upload of two ranges, being loaded.
 async fn loading(store: &dyn Store, lease: Duration) -> Claim {
-    let new = NewUpload {
-        format: NewUpload::FORMAT,
-        id: UploadId::new(),
-        filename: "users.csv".into(),
-        media_type: "text/csv".into(),
-        size: 1,
-        sha256: None,
-        sender: "local".into(),
-        started_ms: 0,
-        received_ms: 0,
-        place: Place::default(),
-        options: RowOptions::default(),
-        again_of: None,
-    };
+    let new = upload();
     assert!(store.register(&new).await.unwrap());
     let claim = claim(store, new.id, "old", lease).await;
     store.archived(&claim, None).await.unwrap();

@@ -6,8 +6,9 @@ use mysql_async::{Conn, OptsBuilder, Row, from_row, prelude::Queryable};
 use tokio::sync::RwLock;
 use userdata::{
     config::{Mysql, MysqlTls},
-    rows::{User, UserBlock},
+    rows::{RowOptions, User, UserBlock},
     store::{mysql::MySql, session::Database},
+    upload::{NewUpload, Place, UploadId},
 };
 
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -172,4 +173,22 @@ async fn within_30_s(what: &str, happened: impl AsyncFn() -> bool) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("waited for 30 s for {what}");
+}
+
+/// An upload that nobody knows yet.
+pub fn upload() -> NewUpload {
+    NewUpload {
+        format: NewUpload::FORMAT,
+        id: UploadId::new(),
+        filename: "users.csv".into(),
+        media_type: "text/csv".into(),
+        size: 1,
+        sha256: None,
+        sender: "local".into(),
+        started_ms: 0,
+        received_ms: 0,
+        place: Place::default(),
+        options: RowOptions::default(),
+        again_of: None,
+    }
 }
