@@ -222,12 +222,12 @@ impl World {
         }
     }
 
-    /// Names and bytes of all archived files.
+    /// Names and bytes of all archived files; one that gets its final name meanwhile may be in it or not.
     pub fn archived(&self) -> Vec<(String, Vec<u8>)> {
         let mut files = Vec::new();
-        walk(&self.archive(), &mut |path| {
-            let name = path.strip_prefix(self.archive()).unwrap().display().to_string();
-            files.push((name, std::fs::read(path).unwrap()));
+        walk(&self.archive(), &mut |path| match std::fs::read(path) {
+            Ok(bytes) => files.push((path.strip_prefix(self.archive()).unwrap().display().to_string(), bytes)),
+            Err(gone) => assert!(gone.kind() == std::io::ErrorKind::NotFound, "{}: {gone}", path.display()),
         });
         files.sort();
         files
