@@ -60,7 +60,7 @@ impl Product {
         Ok(Self { folder: folder.to_owned(), settings: settings.more.to_vec() })
     }
 
-    /// The release executable with nothing of this process's environment that it could take for configuration.
+    /// The executable with nothing of this process's environment that it could take for configuration.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_userdata"));
         command.args(arguments).current_dir(&self.folder);
