@@ -1,8 +1,9 @@
 //! The configuration of all roles: what each key means and its default. `config/` puts it together from its layers
 //! and refuses contradictions.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
+use clap::ValueEnum;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -12,13 +13,19 @@ mod check;
 mod file;
 mod kafka;
 mod layers;
+mod network;
 mod secrets;
+mod server;
 pub mod show;
 #[cfg(test)]
 mod tests;
 mod text;
+mod token_file;
 
 pub use layers::{Layers, Loaded, Origin};
+pub use network::Network;
+pub(crate) use token_file::ADMIN;
+pub use token_file::{TokenFile, sha256};
 
 /// Everything that can be set, as effective for this process.
 #[derive(Debug, Clone)]
@@ -54,11 +61,29 @@ pub struct Server {
     /// Address where workers fetch what lies in this server's spool; announced in the ledger.
     pub worker_url: Option<String>,
     pub max_upload_bytes: u64,
+    /// A connection above this number is closed at once.
+    pub max_connections: usize,
+    /// An upload above this number of those that arrive at the same time is refused.
+    pub max_uploads_at_once: usize,
+    /// Networks that may use `POST /upload`, and nothing else, without a token.
+    pub open_to: Vec<Network>,
+    /// Lets its bearer do everything, under the name `admin`.
+    pub admin_token: Option<SecretString>,
     pub tokens: Vec<Token>,
+    /// Further tokens, which `userdata token` writes and a running server reads again.
+    pub tokens_file: PathBuf,
+    pub tls: Option<Tls>,
+}
+
+/// A certificate with those it was issued by, and its key; PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 /// A token that the server accepts; only its hash is kept.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     pub name: String,
     /// SHA-256 of the token, lower-case hex.
@@ -66,14 +91,28 @@ pub struct Token {
     pub role: Role,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
+    /// Sends uploads, and sees and changes its own.
+    Upload,
+    /// Sees every upload, but no rows.
+    Read,
     /// Reads content, nothing else.
     Worker,
-    Upload,
-    Read,
+    /// Does everything.
     Admin,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Upload => "upload",
+            Self::Read => "read",
+            Self::Worker => "worker",
+            Self::Admin => "admin",
+        })
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -191,6 +230,8 @@ pub struct Worker {
     pub paths: Vec<PathBuf>,
     /// Servers from which content may be fetched (`http://host:port`).
     pub servers: Vec<String>,
+    /// Authorities to trust beside the system's when fetching over TLS, PEM.
+    pub tls_ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 //! contradicts itself, before anything is started with it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
 };
@@ -10,10 +10,11 @@ use std::{
 use secrecy::SecretString;
 
 use super::{
-    Archive, ArchiveKind, Config, Ftp, FtpTls, Kafka, Mysql, MysqlTls, Queue, QueueKind, Server, Spool, Store,
-    StoreKind, Token, Worker, file,
+    Archive, ArchiveKind, Config, Ftp, FtpTls, Kafka, Mysql, MysqlTls, Queue, QueueKind, Spool, Store, StoreKind,
+    Worker, file,
     layers::{Origins, refused, wrong},
     secrets::Secrets,
+    server,
     text::{List, OptionTexts, Text},
 };
 use crate::{
@@ -36,13 +37,15 @@ pub(super) fn effective(
     let ftp_password =
         secrets.find("archive.ftp.password", ftp.password.clone(), ftp.password_file.clone())?.unwrap_or_default();
     let token = secrets.find("worker.token", file.worker.token.clone(), file.worker.token_file.clone())?;
+    let server = &file.server;
+    let admin = secrets.find("server.admin_token", server.admin_token.clone(), server.admin_token_file.clone())?;
     let properties = secrets.properties(&file.queue.kafka.properties)?;
 
     let check = Check(origins);
     let data = check.path("data", &file.data.map_or("data".into(), |Text(path)| path))?;
     let spool = spool(file.spool, &check, &data)?;
     let config = Config {
-        server: server(file.server, &check)?,
+        server: server::server(file.server, admin, &check, &data)?,
         queue: queue(file.queue, properties, &check)?,
         archive: archive(file.archive, ftp_password, &check)?,
         store: store(file.store, mysql_password, &check)?,
@@ -56,25 +59,25 @@ pub(super) fn effective(
 }
 
 /// Refusals that name the key and where it was written.
-struct Check<'a>(&'a Origins);
+pub(super) struct Check<'a>(&'a Origins);
 
 impl Check<'_> {
-    fn wrong(&self, key: &str, why: impl fmt::Display) -> Error {
+    pub fn wrong(&self, key: &str, why: impl fmt::Display) -> Error {
         wrong(self.0, key, why)
     }
 
-    fn that(&self, holds: bool, key: &str, why: impl fmt::Display) -> Result<()> {
+    pub fn that(&self, holds: bool, key: &str, why: impl fmt::Display) -> Result<()> {
         if holds { Ok(()) } else { Err(self.wrong(key, why)) }
     }
 
-    fn between<T: PartialOrd + fmt::Display>(&self, key: &str, value: T, low: T, high: T) -> Result<T> {
+    pub fn between<T: PartialOrd + fmt::Display>(&self, key: &str, value: T, low: T, high: T) -> Result<T> {
         let holds = low <= value && value <= high;
         self.that(holds, key, format!("{value} is not possible, it must be from {low} to {high}"))?;
         Ok(value)
     }
 
     /// An absolute path, so that it means the same wherever it is read.
-    fn path(&self, key: &str, path: &str) -> Result<PathBuf> {
+    pub fn path(&self, key: &str, path: &str) -> Result<PathBuf> {
         let absolute = std::path::absolute(path).map_err(|error| self.wrong(key, format!("\"{path}\": {error}")))?;
         // `absolute` leaves the dot of `./data`'s parents and trailing separators to the reader.
         Ok(absolute.components().collect())
@@ -92,7 +95,7 @@ impl Check<'_> {
     }
 
     /// `http://host:port` without a path's end, and without a name or password that would be shown to others.
-    fn address(&self, key: &str, text: &str) -> Result<String> {
+    pub fn address(&self, key: &str, text: &str) -> Result<String> {
         let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
         let rest = rest.filter(|rest| !rest.is_empty() && !rest.starts_with('/'));
         let Some(rest) = rest else {
@@ -103,7 +106,7 @@ impl Check<'_> {
         Ok(text.trim_end_matches('/').into())
     }
 
-    fn sha256(&self, key: &str, text: &str) -> Result<String> {
+    pub fn sha256(&self, key: &str, text: &str) -> Result<String> {
         let hex = text.replace(':', "").to_lowercase();
         let holds = hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
         self.that(holds, key, "it must be a SHA-256, 64 hexadecimal digits, as sha256sum prints it")?;
@@ -125,29 +128,6 @@ impl Check<'_> {
         }
         Ok(())
     }
-}
-
-fn server(file: file::Server, check: &Check) -> Result<Server> {
-    let address = |key: &str, text: Option<Text<String>>| text.map(|Text(text)| check.address(key, &text)).transpose();
-    let mut names = BTreeSet::new();
-    let mut tokens = Vec::new();
-    for file::Token { name: Text(name), sha256: Text(hash), role } in file.token {
-        let key = "server.token";
-        check.that(!name.trim().is_empty(), key, "a token needs a name")?;
-        let free = !matches!(&*name, "local" | "announcement");
-        check.that(free, key, format!("\"{name}\" names other senders: choose another name"))?;
-        check.that(names.insert(name.clone()), key, format!("two tokens have the name \"{name}\""))?;
-        let sha256 = check.sha256("server.token.sha256", &hash)?;
-        tokens.push(Token { name, sha256, role });
-    }
-    check.that(file.max_upload_bytes.0.0 > 0, "server.max_upload_bytes", "it must be at least 1")?;
-    Ok(Server {
-        listen: file.listen.0,
-        public_url: address("server.public_url", file.public_url)?,
-        worker_url: address("server.worker_url", file.worker_url)?,
-        max_upload_bytes: file.max_upload_bytes.0.0,
-        tokens,
-    })
 }
 
 fn queue(file: file::Queue, properties: BTreeMap<String, SecretString>, check: &Check) -> Result<Queue> {
@@ -324,6 +304,7 @@ fn worker(
         memory_bytes,
         paths,
         servers,
+        tls_ca_file: check.readable("worker.tls_ca_file", file.tls_ca_file, false)?,
     })
 }
 

@@ -55,8 +55,17 @@ section!(Server {
     public_url: Option<Text<String>> = None,
     worker_url: Option<Text<String>> = None,
     max_upload_bytes: Text<Size> = Text(Size(50_000_000_000)),
+    max_connections: Text<usize> = Text(10_000),
+    max_uploads_at_once: Text<usize> = Text(4_000),
+    open_to: List = List::default(),
+    admin_token: Option<Secret> = None,
+    admin_token_file: Option<Text<String>> = None,
+    tokens_file: Option<Text<String>> = None,
     token: Vec<Token> = Vec::new(),
+    tls: Tls = Tls::default(),
 });
+
+section!(Tls { certificate: Option<Text<String>> = None, key: Option<Text<String>> = None });
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -167,6 +176,7 @@ section!(Worker {
     memory_bytes: Text<Size> = Text(Size(256 << 20)),
     paths: Option<List> = None,
     servers: List = List::default(),
+    tls_ca_file: Option<Text<String>> = None,
 });
 
 section!(Spool {

@@ -66,8 +66,15 @@ fn server(config: &Config, all: &mut Settings) {
     all.put("server.public_url", &server.public_url);
     all.put("server.worker_url", &server.worker_url);
     all.put("server.max_upload_bytes", size(server.max_upload_bytes));
+    all.put("server.max_connections", server.max_connections);
+    all.put("server.max_uploads_at_once", server.max_uploads_at_once);
+    all.put("server.open_to", server.open_to.iter().map(ToString::to_string).collect::<Vec<_>>());
+    all.hide("server.admin_token", server.admin_token.as_ref());
+    all.put("server.tokens_file", &server.tokens_file);
     let tokens = server.tokens.iter().map(|token| json!({"name": token.name, "sha256": HIDDEN, "role": token.role}));
     all.put("server.token", tokens.collect::<Vec<_>>());
+    all.put("server.tls.certificate", server.tls.as_ref().map(|tls| &tls.certificate));
+    all.put("server.tls.key", server.tls.as_ref().map(|tls| &tls.key));
 }
 
 fn queue(config: &Config, all: &mut Settings) {
@@ -138,6 +145,7 @@ fn worker(config: &Config, all: &mut Settings) {
     all.put("worker.memory_bytes", size(worker.memory_bytes));
     all.put("worker.paths", worker.paths.iter().map(AsRef::<Path>::as_ref).collect::<Vec<_>>());
     all.put("worker.servers", &worker.servers);
+    all.put("worker.tls_ca_file", &worker.tls_ca_file);
 }
 
 /// As people write it, and exactly that many bytes when read again.
