@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -18,20 +19,26 @@ use crate::{
 };
 
 mod actions;
+mod attempts;
+mod caller;
 mod content;
 pub mod errors;
 mod form;
 mod guard;
 mod health;
+mod limits;
 mod listing;
 mod options;
 mod page;
 mod range;
 mod routes;
 mod server;
+mod session;
 pub mod status;
+mod tokens;
 mod uploads;
 
+pub use caller::new_token;
 pub use server::{bind, serve};
 
 /// What the server hands on when an upload has been received or is to be loaded again.
@@ -60,19 +67,24 @@ pub struct Context {
     /// Work that goes on after an answer; `serve` awaits it.
     background: TaskTracker,
     health: Arc<health::Cache>,
+    access: Arc<caller::Access>,
+    upload_slots: Arc<Semaphore>,
 }
 
 impl Context {
+    /// `Fatal` (`configuration`) where the token file cannot be read.
     pub fn new(
         receiver: Receiver,
         store: Arc<dyn Store>,
         archive: Arc<dyn Archive>,
         queue: Arc<dyn Queue>,
         intake: Arc<dyn Intake>,
-    ) -> Self {
+    ) -> Result<Self> {
         let config = receiver.config.clone();
         let (background, health) = (TaskTracker::new(), Arc::default());
-        Self { config, receiver, store, archive, queue, intake, background, health }
+        let access = Arc::new(caller::Access::open(&config.server)?);
+        let upload_slots = Arc::new(Semaphore::new(config.server.max_uploads_at_once));
+        Ok(Self { config, receiver, store, archive, queue, intake, background, health, access, upload_slots })
     }
 
     fn spool(&self) -> Arc<Spool> {

@@ -35,7 +35,7 @@ pub async fn run(config: Arc<Config>, with_worker: bool) -> Result<Exit> {
     receiver.stop = stop.clone();
     let intake = Arc::new(Intake { pipeline: pipeline.clone() });
     let (store, archive, queue) = (pipeline.store.clone(), pipeline.archive.clone(), pipeline.queue.clone());
-    let context = web::Context::new(receiver, store, archive, queue, intake);
+    let context = web::Context::new(receiver, store, archive, queue, intake)?;
     let mut tasks: JoinSet<Result<()>> = JoinSet::new();
     tasks.spawn(web::serve(listener, context, stop.clone()));
     let (sweeping, token) = (pipeline.clone(), stop.clone());

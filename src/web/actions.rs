@@ -6,7 +6,7 @@ use axum::{
         Path, Query, State,
         rejection::{BytesRejection, QueryRejection},
     },
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -19,8 +19,8 @@ use crate::{
 
 use super::{
     Again, Context,
+    caller::Caller,
     errors::Problem,
-    guard,
     options::Asked,
     status::{UploadView, ask, parse_id},
     uploads::Answered,
@@ -56,13 +56,13 @@ async fn upload(context: &Context, id: UploadId) -> Result<Upload, Problem> {
 /// `POST /uploads/{id}/retry`, with other options, `restart` and `over_newer` if need be.
 pub(super) async fn retry(
     State(context): State<Context>,
+    caller: Caller,
     Path(id): Path<String>,
     query: Pairs,
-    headers: HeaderMap,
     body: Content,
 ) -> Result<Response, Problem> {
-    guard::sender(&context, &headers)?;
     let id = parse_id(&id)?;
+    caller.may_change(id, &upload(&context, id).await?.new.sender)?;
     let mut asked = asked(query, body)?;
     let (restart, over_newer) = (asked.take_flag("restart")?, asked.take_flag("over_newer")?);
     let options = match asked.is_empty() {
@@ -104,17 +104,18 @@ fn overtaken(id: UploadId) -> Problem {
 /// `POST /uploads/{id}/again`: a new upload of the same bytes.
 pub(super) async fn again(
     State(context): State<Context>,
+    caller: Caller,
     Path(id): Path<String>,
     query: Pairs,
-    headers: HeaderMap,
     body: Content,
 ) -> Result<Response, Problem> {
-    let sender = guard::sender(&context, &headers)?;
     let id = parse_id(&id)?;
+    let first = upload(&context, id).await?.new;
+    caller.may_change(id, &first.sender)?;
     let mut asked = asked(query, body)?;
     let over_newer = asked.take_flag("over_newer")?;
-    let options = asked.over(&upload(&context, id).await?.new.options)?;
-    let new = context.intake.again(Again { id, options, over_newer, sender }).await?;
+    let options = asked.over(&first.options)?;
+    let new = context.intake.again(Again { id, options, over_newer, sender: caller.name }).await?;
     let location = [(header::LOCATION, format!("/uploads/{}", new.id))];
     Ok((StatusCode::CREATED, Extension(Answered(new.id)), location, Json(UploadView::spooled(&new, None)))
         .into_response())
@@ -123,11 +124,11 @@ pub(super) async fn again(
 /// `POST /uploads/{id}/cancel`
 pub(super) async fn cancel(
     State(context): State<Context>,
+    caller: Caller,
     Path(id): Path<String>,
-    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    guard::sender(&context, &headers)?;
     let id = parse_id(&id)?;
+    caller.may_change(id, &upload(&context, id).await?.new.sender)?;
     match ask(&context, context.store.cancel(id)).await? {
         CancelOutcome::NoSuchUpload => Err(Problem::no_such_upload(id).of(id)),
         CancelOutcome::Cancelled => Ok(Json(json!({ "id": id, "outcome": "cancelled" })).into_response()),

@@ -9,6 +9,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::{
     config::{self, Network, Role, Token, sha256},
@@ -16,7 +17,7 @@ use crate::{
     upload::UploadId,
 };
 
-use super::{Context, attempts::Attempts, base64, errors::Problem, session::Sessions, tokens::Tokens, uploads};
+use super::{Context, attempts::Attempts, errors::Problem, session::Sessions, tokens::Tokens, uploads};
 
 /// What every token begins with that `userdata token` makes, and how long such a one is: nobody can guess it.
 const MADE: &str = "ud_";
@@ -180,7 +181,7 @@ fn shown(headers: &HeaderMap) -> Option<String> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let pair = String::from_utf8(base64::decode(rest.trim())?).ok()?;
+    let pair = String::from_utf8(STANDARD.decode(rest.trim()).ok()?).ok()?;
     pair.split_once(':').map(|(_, password)| password.to_owned())
 }
 
@@ -218,11 +219,9 @@ pub(super) async fn needed(State(context): State<Context>, mut request: Request,
 pub(super) async fn if_shown(State(context): State<Context>, mut request: Request, next: Next) -> Response {
     match context.access.caller(&request) {
         Ok(caller) => {
-            request.extensions_mut().extend(caller.map(|caller| {
-                let mut extensions = axum::http::Extensions::new();
-                extensions.insert(caller);
-                extensions
-            }).unwrap_or_default());
+            if let Some(caller) = caller {
+                request.extensions_mut().insert(caller);
+            }
             next.run(request).await
         }
         Err(problem) => problem.into_response(),

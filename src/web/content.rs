@@ -1,11 +1,11 @@
 //! What is kept of an upload, for reading: its bytes (for workers on other machines), its rejects, its receipt.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
     body::Body,
-    extract::{ConnectInfo, Path, State},
+    extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -22,8 +22,9 @@ use crate::{
 
 use super::{
     Context,
+    caller::Caller,
     errors::Problem,
-    guard, range,
+    range,
     status::{Found, ask, find, parse_id},
 };
 
@@ -32,12 +33,12 @@ const READ_BYTES: usize = 256 << 10;
 /// `GET /uploads/{id}/content`: the bytes as they were sent, whole or one range of them.
 pub(super) async fn content(
     State(context): State<Context>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    guard::may_read_content(&context, &headers, peer)?;
     let id = parse_id(&id)?;
+    caller.may_read_content(id, find(&context, id).await?.sender())?;
     let (source, filename) = source_of(&context, id).await?;
     let size = source.size().await?;
     let asked = range::parse(headers.get(header::RANGE).and_then(|range| range.to_str().ok()), size);
@@ -83,9 +84,10 @@ async fn source_of(context: &Context, id: UploadId) -> Result<(Box<dyn Source>, 
 }
 
 /// `GET /uploads/{id}/rejects`: the rows that could not be stored, from the archive.
-pub(super) async fn rejects(State(context): State<Context>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn rejects(State(context): State<Context>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
     let id = parse_id(&id)?;
     let upload = registered(&context, id).await?;
+    caller.may_read_rows(id, &upload.new.sender)?;
     let none = |text: String| Problem::new(StatusCode::NOT_FOUND, "no_rejects", text).of(id);
     let rejected = match &upload.cleaned {
         None => return Err(none(format!("upload {id} was not read to its end; its state is {}", upload.state))),
@@ -108,9 +110,10 @@ pub(super) async fn rejects(State(context): State<Context>, Path(id): Path<Strin
 }
 
 /// `GET /uploads/{id}/receipt`: the final account.
-pub(super) async fn receipt(State(context): State<Context>, Path(id): Path<String>) -> Result<Json<Receipt>, Problem> {
+pub(super) async fn receipt(State(context): State<Context>, caller: Caller, Path(id): Path<String>) -> Result<Json<Receipt>, Problem> {
     let id = parse_id(&id)?;
     let upload = registered(&context, id).await?;
+    caller.may_read_rows(id, &upload.new.sender)?;
     upload.receipt.map(Json).ok_or_else(|| {
         let text = format!("upload {id} has no receipt yet; its state is {}", upload.state);
         Problem::new(StatusCode::NOT_FOUND, "no_receipt", text).of(id)

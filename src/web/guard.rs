@@ -1,22 +1,17 @@
-//! What every request passes: the log line, security headers, the list of known host names (against DNS rebinding),
-//! the check that a browser's request comes from our own page, and who sends it.
+//! What every request passes: the log line, security headers, the list of known host names (against DNS rebinding), and
+//! the check that a browser's request comes from our own page.
 
 use std::{any::Any, net::SocketAddr, time::Instant};
 
 use axum::{
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 use tracing::{debug, info};
 
-use crate::{
-    config::{Role, Token},
-    upload::UploadId,
-};
+use crate::upload::UploadId;
 
 use super::{Context, errors::Problem};
 
@@ -120,14 +115,17 @@ pub(super) async fn known_host(State(context): State<Context>, request: Request,
 }
 
 /// Refuses what a browser sends from another site's page. Programs send neither header and are not concerned.
-pub(super) async fn same_origin(request: Request, next: Next) -> Response {
+pub(super) async fn same_origin(State(context): State<Context>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"));
     let foreign = match (text(HeaderName::from_static("sec-fetch-site")), text(header::ORIGIN)) {
         (Some(site), _) => !matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => {
-            let own = host(&request).map(str::to_ascii_lowercase);
-            origin.split_once("://").map(|(_, host)| host.to_ascii_lowercase()) != own
+            let host_of = |url: &str| url.split_once("://").map(|(_, host)| host.to_ascii_lowercase());
+            // A proxy may put another host into the request than the one that users see.
+            let public = context.config.server.public_url.as_deref().and_then(host_of);
+            let own = [host(&request).map(str::to_ascii_lowercase), public];
+            !own.contains(&host_of(origin)) || host_of(origin).is_none()
         }
         (None, None) => false,
     };
@@ -137,54 +135,6 @@ pub(super) async fn same_origin(request: Request, next: Next) -> Response {
             .into_response();
     }
     next.run(request).await
-}
-
-/// The token that a request shows, `None` when it shows none. A wrong one is refused.
-pub(super) fn token<'a>(context: &'a Context, headers: &HeaderMap) -> Result<Option<&'a Token>, Problem> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
-    let shown = value.to_str().ok().and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-    });
-    let hash: Option<String> =
-        shown.map(|token| Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect());
-    let known = hash.and_then(|hash| {
-        let same = |token: &&Token| bool::from(token.sha256.as_bytes().ct_eq(hash.as_bytes()));
-        context.config.server.tokens.iter().rfind(same)
-    });
-    known.map(Some).ok_or_else(|| {
-        Problem::new(StatusCode::UNAUTHORIZED, "unknown_token", "the token shown is not one that this server knows")
-            .next("send Authorization: Bearer TOKEN with a token of [[server.token]]")
-    })
-}
-
-/// Who sends: a token's name or `local`. A worker's token reads content and nothing else.
-pub(super) fn sender(context: &Context, headers: &HeaderMap) -> Result<String, Problem> {
-    match token(context, headers)? {
-        None => Ok("local".into()),
-        Some(token) if matches!(token.role, Role::Upload | Role::Admin) => Ok(token.name.clone()),
-        Some(token) => Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "role_too_small",
-            format!("the token \"{}\" may not send or change uploads", token.name),
-        )
-        .next("use a token with the role upload or admin")),
-    }
-}
-
-/// Content is for workers and admins; without any token configured, for this machine.
-pub(super) fn may_read_content(context: &Context, headers: &HeaderMap, peer: SocketAddr) -> Result<(), Problem> {
-    match token(context, headers)? {
-        Some(token) if matches!(token.role, Role::Worker | Role::Admin) => Ok(()),
-        Some(token) => {
-            let text = format!("the token \"{}\" may not read content", token.name);
-            Err(Problem::new(StatusCode::FORBIDDEN, "role_too_small", text)
-                .next("use a token with the role worker or admin"))
-        }
-        None if context.config.server.tokens.is_empty() && peer.ip().is_loopback() => Ok(()),
-        None => Err(Problem::new(StatusCode::UNAUTHORIZED, "token_needed", "content is read by token only")
-            .next("set worker.token, and its hash as a [[server.token]] with the role worker here")),
-    }
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde_json::{Value, json};
 use tokio::{sync::Mutex, time::timeout};
 
-use crate::error::Result;
+use crate::{config::Role, error::Result};
 
-use super::{Context, blocking};
+use super::{Context, blocking, caller::Caller};
 
 /// How long an answer is kept: probes come often, and each check is work for the services.
 const KEPT: Duration = Duration::from_secs(5);
@@ -26,16 +26,23 @@ pub(super) async fn live() -> Json<Value> {
     Json(json!({ "status": "alive", "version": env!("CARGO_PKG_VERSION") }))
 }
 
-pub(super) async fn ready(State(context): State<Context>) -> (StatusCode, Json<Value>) {
+/// `GET /readyz`: strangers hear whether, those who see all uploads hear what is wrong.
+pub(super) async fn ready(State(context): State<Context>, caller: Option<Caller>) -> (StatusCode, Json<Value>) {
+    let (status, answer) = known(&context).await;
+    let whole = caller.is_some_and(|caller| matches!(caller.role, Role::Read | Role::Admin));
+    (status, Json(if whole { answer } else { json!({ "status": answer["status"] }) }))
+}
+
+async fn known(context: &Context) -> (StatusCode, Value) {
     let mut last = context.health.0.lock().await;
     if let Some((at, status, answer)) = last.as_ref()
         && at.elapsed() < KEPT
     {
-        return (*status, Json(Value::clone(answer)));
+        return (*status, Value::clone(answer));
     }
-    let (status, answer) = check(&context).await;
+    let (status, answer) = check(context).await;
     *last = Some((Instant::now(), status, Arc::new(answer.clone())));
-    (status, Json(answer))
+    (status, answer)
 }
 
 async fn check(context: &Context) -> (StatusCode, Value) {

@@ -8,7 +8,11 @@ use axum::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{Context, actions, content, guard, health, listing, page, status, uploads};
+use super::{Context, actions, caller, content, guard, health, listing, page, session, status, uploads};
+
+/// Of a request that signs in: an object with a token.
+const SIGN_IN_BYTES: usize = 4 << 10;
+
 
 pub(super) fn router(context: Context) -> Router {
     // These count bytes themselves: the framework's limit is for bodies that are held in memory.
@@ -17,7 +21,8 @@ pub(super) fn router(context: Context) -> Router {
         .route("/uploads/{name}", put(uploads::raw))
         .route("/upload", post(uploads::original))
         .layer(DefaultBodyLimit::disable());
-    Router::new()
+    // Everything here needs a token, where there are any.
+    let guarded = Router::new()
         .merge(uploads)
         .route("/uploads", get(listing::list))
         .route("/uploads/{name}", get(status::show))
@@ -29,8 +34,19 @@ pub(super) fn router(context: Context) -> Router {
         .route("/uploads/{name}/again", post(actions::again))
         .route("/uploads/{name}/cancel", post(actions::cancel))
         .route("/preview", post(uploads::preview))
-        .route("/livez", get(health::live))
+        .method_not_allowed_fallback(guard::method_not_allowed)
+        .layer(middleware::from_fn_with_state(context.clone(), caller::needed));
+    // These answer strangers, too, and tell others more.
+    let session = get(session::show).post(session::begin).delete(session::end);
+    let greeting = Router::new()
         .route("/readyz", get(health::ready))
+        .route("/session", session.layer(DefaultBodyLimit::max(SIGN_IN_BYTES)))
+        .layer(middleware::from_fn_with_state(context.clone(), caller::if_shown));
+    Router::new()
+        .merge(guarded)
+        .merge(greeting)
+        // Nothing here is anybody's.
+        .route("/livez", get(health::live))
         .merge(page::routes())
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::method_not_allowed)

@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-use super::{Context, blocking, errors::Problem};
+use super::{Context, blocking, caller::Caller, errors::Problem};
 
 /// How long an answer waits for the database before the spool is asked.
 const STORE_TIME: Duration = Duration::from_secs(2);
@@ -229,6 +229,16 @@ pub(super) enum Found {
     Receiving(Receiving),
 }
 
+impl Found {
+    pub fn sender(&self) -> &str {
+        match self {
+            Self::Ledger(upload) => &upload.new.sender,
+            Self::Spool(new, _) => &new.sender,
+            Self::Receiving(receiving) => &receiving.arrival.sender,
+        }
+    }
+}
+
 /// Looks first in the ledger, then in the spool.
 pub(super) async fn find(context: &Context, id: UploadId) -> Result<Found, Problem> {
     let asked = ask(context, context.store.upload(id)).await;
@@ -253,8 +263,15 @@ pub(super) fn parse_id(text: &str) -> Result<UploadId, Problem> {
 }
 
 /// `GET /uploads/{id}`
-pub(super) async fn show(State(context): State<Context>, Path(id): Path<String>) -> Result<Json<UploadView>, Problem> {
-    Ok(Json(match find(&context, parse_id(&id)?).await? {
+pub(super) async fn show(
+    State(context): State<Context>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<UploadView>, Problem> {
+    let id = parse_id(&id)?;
+    let found = find(&context, id).await?;
+    caller.check_sees(id, found.sender())?;
+    Ok(Json(match found {
         Found::Ledger(upload) => UploadView::new(&upload),
         Found::Spool(new, waiting) => UploadView::spooled(&new, waiting.as_ref()),
         Found::Receiving(receiving) => UploadView::receiving(&receiving),
@@ -262,13 +279,15 @@ pub(super) async fn show(State(context): State<Context>, Path(id): Path<String>)
 }
 
 /// `GET /uploads/{id}/events`: its history, oldest first.
-pub(super) async fn events(State(context): State<Context>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+pub(super) async fn events(
+    State(context): State<Context>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
     let id = parse_id(&id)?;
+    // Nothing happened to an upload that only the spool knows; what nobody knows is not found.
+    caller.check_sees(id, find(&context, id).await?.sender())?;
     let events = ask(&context, context.store.events(id)).await?;
-    if events.is_empty() {
-        // Nothing happened to an upload that only the spool knows; what nobody knows is not found.
-        find(&context, id).await?;
-    }
     Ok(Json(json!({ "events": events.iter().map(event).collect::<Vec<_>>() })))
 }
 

@@ -23,7 +23,7 @@ use crate::{
     upload::{NewUpload, UploadId},
 };
 
-use super::{Context, errors::Problem, form, guard, options::Asked, status::UploadView};
+use super::{Context, caller::Caller, errors::Problem, form, options::Asked, status::UploadView};
 
 /// Put on an answer so that the log knows the upload's id.
 #[derive(Clone, Copy)]
@@ -41,11 +41,12 @@ pub(super) const DRAIN_TIME: Duration = Duration::from_secs(30);
 /// `POST /uploads`: the file in the form field `file`, options in fields before it or in the query.
 pub(super) async fn by_form(
     State(context): State<Context>,
+    caller: Caller,
     query: Pairs,
     headers: HeaderMap,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Response, Problem> {
-    let new = from_form(&context, "file", query, &headers, form).await?;
+    let new = from_form(&context, caller, "file", query, &headers, form).await?;
     Ok(created(&new))
 }
 
@@ -59,11 +60,12 @@ struct OriginalAnswer {
 /// `POST /upload`: as the original system's clients send it and expect it answered.
 pub(super) async fn original(
     State(context): State<Context>,
+    caller: Caller,
     query: Pairs,
     headers: HeaderMap,
     form: Result<Multipart, MultipartRejection>,
 ) -> Response {
-    match from_form(&context, "csvdata", query, &headers, form).await {
+    match from_form(&context, caller, "csvdata", query, &headers, form).await {
         Ok(new) => {
             let answer = OriginalAnswer { info: "info", uploadmessage: Announcement::of(&new) };
             (Extension(Answered(new.id)), Json(answer)).into_response()
@@ -83,6 +85,7 @@ pub(super) async fn original(
 /// `PUT /uploads/{filename}`: the file as the request's body (`curl -T`), options in the query.
 pub(super) async fn raw(
     State(context): State<Context>,
+    caller: Caller,
     name: Result<Path<String>, PathRejection>,
     query: Pairs,
     headers: HeaderMap,
@@ -91,14 +94,16 @@ pub(super) async fn raw(
     let mut body = body.into_data_stream();
     let offer = async {
         let Path(filename) = name.map_err(|error| Problem::bad_request("bad_name", error.body_text()))?;
-        let sender = guard::sender(&context, &headers)?;
+        caller.may_send()?;
+        let slot = context.upload_slot()?;
         let options = asked(query)?.over(&context.config.rows)?;
         let media_type = media_type(headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()));
         let size = content_length(&headers);
-        offer(&context, Offer { filename, media_type, sender, size, options })
+        let offer = offer(&context, Offer { filename, media_type, sender: caller.name, size, options })?;
+        Ok((offer, slot))
     };
-    let offer = match offer.await {
-        Ok(offer) => offer,
+    let (offer, _slot) = match offer.await {
+        Ok(ready) => ready,
         Err(problem) => {
             // A client that waits for 100 Continue is told before it sends anything.
             if !headers.contains_key(header::EXPECT) {
@@ -171,12 +176,14 @@ pub(super) fn offer(context: &Context, mut offer: Offer) -> Result<Offer, Proble
 
 async fn from_form(
     context: &Context,
+    caller: Caller,
     file_field: &str,
     query: Pairs,
     headers: &HeaderMap,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<NewUpload, Problem> {
-    let sender = guard::sender(context, headers)?;
+    caller.may_send()?;
+    let _slot = context.upload_slot()?;
     let asked = asked(query)?;
     if let Some(size) = content_length(headers) {
         context.receiver.check_size(size.saturating_sub(form::MOST_BYTES))?;
@@ -184,7 +191,7 @@ async fn from_form(
     }
     let mut form =
         form.map_err(|error| Problem::bad_request("no_form", error.body_text()).next(form::in_field(file_field)))?;
-    let result = form::receive(context, file_field, &mut form, asked, sender).await;
+    let result = form::receive(context, file_field, &mut form, asked, caller.name).await;
     match result {
         Ok(new) => {
             context.submit(&new);
@@ -198,7 +205,7 @@ async fn from_form(
 }
 
 /// Reads on behind a refusal, within bounds: a browser that still sends sees only a broken connection otherwise.
-async fn drain<S: Stream<Item = Result<Bytes, E>> + Unpin, E>(mut body: S) {
+pub(super) async fn drain<S: Stream<Item = Result<Bytes, E>> + Unpin, E>(mut body: S) {
     let mut left = DRAIN_BYTES;
     let reading = async {
         while let Some(Ok(bytes)) = body.next().await {

@@ -62,6 +62,10 @@ impl Intake for AtOnce {
 /// What a test may want different.
 pub struct Setup {
     pub tokens: Vec<Token>,
+    pub open_to: Vec<Network>,
+    pub tls: Option<Tls>,
+    pub max_connections: usize,
+    pub max_uploads_at_once: usize,
     pub max_upload_bytes: u64,
     pub free_bytes: u64,
     pub idle: Duration,
@@ -71,7 +75,17 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         let idle = Duration::from_secs(60);
-        Self { tokens: Vec::new(), max_upload_bytes: 50 << 30, free_bytes: 0, idle, database_is_down: false }
+        Self {
+            tokens: Vec::new(),
+            open_to: Vec::new(),
+            tls: None,
+            max_connections: 1000,
+            max_uploads_at_once: 100,
+            max_upload_bytes: 50 << 30,
+            free_bytes: 0,
+            idle,
+            database_is_down: false,
+        }
     }
 }
 
@@ -96,7 +110,7 @@ impl Server {
         receiver.idle = Some(setup.idle);
         let intake = Arc::new(AtOnce { store: store.clone(), spool: spool.clone() });
         let archive = Arc::new(Directory::new(folder.path().join("archive")));
-        let context = Context::new(receiver, store.clone(), archive, Arc::new(Local::new(store.clone())), intake);
+        let context = Context::new(receiver, store.clone(), archive, Arc::new(Local::new(store.clone())), intake).unwrap();
         let listener = web::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
@@ -176,7 +190,13 @@ fn config(folder: &Path, setup: &Setup) -> Config {
             public_url: Some("https://users.example.org/".into()),
             worker_url: None,
             max_upload_bytes: setup.max_upload_bytes,
+            max_connections: setup.max_connections,
+            max_uploads_at_once: setup.max_uploads_at_once,
+            open_to: setup.open_to.clone(),
+            admin_token: None,
             tokens: setup.tokens.clone(),
+            tokens_file: folder.join("tokens.toml"),
+            tls: setup.tls.clone(),
         },
         queue: Queue {
             kind: QueueKind::Local,
@@ -226,6 +246,7 @@ fn config(folder: &Path, setup: &Setup) -> Config {
             memory_bytes: 1 << 20,
             paths: Vec::new(),
             servers: Vec::new(),
+            tls_ca_file: None,
         },
         spool: Spool {
             path: folder.join("spool"),
