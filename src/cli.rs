@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::{
+    config::Role,
     error::{Error, Result},
     rows::RowOptions,
 };
@@ -42,6 +43,9 @@ pub enum Command {
     /// The database
     #[command(subcommand)]
     Db(Db),
+    /// Access tokens of the server
+    #[command(subcommand)]
+    Token(Token),
     /// Load files and wait for the end
     Import(Import),
     /// Show uploads, or everything about one
@@ -91,6 +95,25 @@ pub struct TopicCreate {
     /// Instead of queue.kafka.replication; -1 is the broker's default
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub replication_factor: Option<i32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// Make one and print it: it is shown once; a running server knows it within a second
+    Add(TokenAdd),
+    /// Show the names and roles of all
+    List,
+    /// Take one away, and the sessions that began with it
+    Remove { name: String },
+}
+
+#[derive(Debug, Args)]
+pub struct TokenAdd {
+    /// Who will use it; shown as the sender of uploads
+    pub name: String,
+    /// upload: sends, sees its own uploads; read: sees all, but no rows; worker: reads contents; admin: everything
+    #[arg(long)]
+    pub role: Role,
 }
 
 #[derive(Debug, Subcommand)]

@@ -32,6 +32,7 @@ pub mod retry;
 pub mod serve;
 pub mod status;
 pub mod table;
+pub mod token;
 pub mod topic;
 pub mod worker;
 
@@ -116,6 +117,7 @@ fn dispatch(file: Option<PathBuf>, command: Command) -> Result<Exit> {
         Command::Example => generate::example(),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { folder } => generate::man(&folder),
+        Command::Token(args) => token::run(&Layers::of_process(file)?.load()?.config.server, &args),
         Command::Config(args) => config::run(&Layers::of_process(file)?.load()?, args.json),
         command => {
             let usual = if matches!(command, Command::Serve(_) | Command::Worker) { Level::INFO } else { Level::WARN };

@@ -7,11 +7,11 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::task::JoinSet;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{Exit, output};
 use crate::{
-    config::{Config, QueueKind, StoreKind},
+    config::{Config, QueueKind, StoreKind, TokenFile},
     error::{Error, Result},
     pipeline::{Pipeline, again::Again, process::Worker, receive::Receiver, sweep, work::WorkFolder},
     shutdown,
@@ -21,6 +21,7 @@ use crate::{
 
 pub async fn run(config: Arc<Config>, with_worker: bool) -> Result<Exit> {
     let stop = shutdown::on_signals()?;
+    refuse_open_doors(&config)?;
     let _lock = lock_data(&config)?;
     let listener = web::bind(config.server.listen).await?;
     let address = listener.local_addr().map_err(|error| Error::fatal("listen", "listening").because(error))?;
@@ -62,6 +63,30 @@ pub async fn run(config: Arc<Config>, with_worker: bool) -> Result<Exit> {
         }
     }
     outcome.map(|()| Exit::Done)
+}
+
+/// Without a token whoever reaches the server may do everything: then only this machine may reach it. What `open_to`
+/// allows is one way in, and says nothing of the others.
+fn refuse_open_doors(config: &Config) -> Result<()> {
+    let server = &config.server;
+    let file = TokenFile { path: server.tokens_file.clone() };
+    let tokens = server.admin_token.is_some() || !server.tokens.is_empty() || !file.read()?.is_empty();
+    if !tokens && !server.listen.ip().to_canonical().is_loopback() {
+        let listen = server.listen;
+        let text = format!(
+            "other machines reach server.listen = {listen}, and there is no access token: anybody could read and change everything"
+        );
+        return Err(Error::fatal("configuration", text).next(
+            "make one with `userdata token add NAME --role admin` (or set server.admin_token), or listen on 127.0.0.1",
+        ));
+    }
+    if !tokens && let Some(url) = &server.public_url {
+        warn!(
+            url,
+            "users come from elsewhere, and there is no access token: whoever reaches this address may do everything"
+        );
+    }
+    Ok(())
 }
 
 /// Two embedded servers on one folder would fight over one database: the second is refused.

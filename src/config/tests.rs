@@ -129,6 +129,10 @@ fn every_key_can_be_set_by_a_variable() {
             ("worker.servers", _) => ("http://10.0.0.4:9000", Some(("USERDATA_WORKER__TOKEN", "x"))),
             ("archive.ftp.tls_ca_file", _) => ("/etc/ca.pem", Some(("USERDATA_ARCHIVE__FTP__TLS", "explicit"))),
             ("archive.ftp.tls_pin_sha256", _) => (&*"9f".repeat(32), Some(("USERDATA_ARCHIVE__FTP__TLS", "explicit"))),
+            ("server.tls.certificate", _) => ("/etc/c.pem", Some(("USERDATA_SERVER__TLS__KEY", "/etc/k.pem"))),
+            ("server.tls.key", _) => ("/etc/k.pem", Some(("USERDATA_SERVER__TLS__CERTIFICATE", "/etc/c.pem"))),
+            ("server.admin_token", _) => ("a-long-token", None),
+            ("server.open_to", _) => ("10.0.0.0/8,::1", None),
             ("store.mysql.tls_ca_file", _) => ("/etc/ca.pem", Some(("USERDATA_STORE__MYSQL__TLS", "required"))),
             (_, "") => ("x", None),
             (_, text) => (text, None),
@@ -207,6 +211,7 @@ fn no_refusal_shows_a_secret() {
         "worker.token = ['geheim']",
         "queue.kafka.properties.'sasl.password' = ['geheim']",
         "[[server.token]]\nname = 'x'\nrole = 'read'\nsha256 = 'geheim'",
+        "server.admin_token = 'geheim'",
         "worker.servers = ['http://user:geheim@host']",
     ];
     for toml in toml {
@@ -241,6 +246,13 @@ fn contradictions_are_refused_by_their_keys() {
         ("spool.path = 'x'\nworker.work = 'x'", "worker.work in ./Config.toml"),
         ("queue.kafka.properties.group.id = 'x'", "queue.kafka.properties.group.id in ./Config.toml: this property"),
         ("spool.keep = '60d'", "spool.keep_failed is shorter than spool.keep"),
+        ("server.tls.key = 'x'", "server.tls.key in ./Config.toml: it needs server.tls.certificate, too"),
+        (
+            "server.open_to = ['10.0.0.1/8']",
+            "server.open_to in ./Config.toml: \"10.0.0.1/8\" has bits behind its prefix",
+        ),
+        ("server.admin_token = 'short'", "server.admin_token in ./Config.toml: it must have at least 8 characters"),
+        ("server.max_connections = 0", "server.max_connections in ./Config.toml: 0 is not possible"),
         (
             "[[server.token]]\nname = 'local'\nsha256 = 'x'\nrole = 'read'",
             "server.token in ./Config.toml: \"local\" names other senders",

@@ -154,7 +154,9 @@ impl TokenFile {
 }
 
 fn text(tokens: &[Token]) -> String {
-    let mut text = String::from("# Written by `userdata token`; a running server reads it again. Of a token only its SHA-256 is kept.\n");
+    let mut text = String::from(
+        "# Written by `userdata token`; a running server reads it again. Of a token only its SHA-256 is kept.\n",
+    );
     for Token { name, sha256, role } in tokens {
         let quoted = super::show::toml(&serde_json::json!(name));
         text += &format!("\n[[token]]\nname = {quoted}\nsha256 = \"{sha256}\"\nrole = \"{role}\"\n");

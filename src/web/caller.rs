@@ -119,7 +119,12 @@ impl Access {
     /// `Fatal` (`configuration`) where the token file cannot be read.
     pub fn open(server: &config::Server) -> Result<Self> {
         let tokens = Tokens::open(server)?;
-        Ok(Self { tokens, sessions: Sessions::default(), attempts: Attempts::default(), open_to: server.open_to.clone() })
+        Ok(Self {
+            tokens,
+            sessions: Sessions::default(),
+            attempts: Attempts::default(),
+            open_to: server.open_to.clone(),
+        })
     }
 
     /// The token that was shown. Who has shown too many wrong ones waits, whatever he shows; but a token that this
@@ -136,8 +141,12 @@ impl Access {
                 .next("wait a minute, then try again with the right one"));
         }
         self.attempts.wrong(peer.ip());
-        Err(Problem::new(StatusCode::UNAUTHORIZED, "unknown_token", "the token shown is not one that this server knows")
-            .next("look for a typing error; an operator sees the names of all tokens: userdata token list"))
+        Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "unknown_token",
+            "the token shown is not one that this server knows",
+        )
+        .next("look for a typing error; an operator sees the names of all tokens: userdata token list"))
     }
 
     /// Who sends this; `None` for a stranger. A wrong token is refused.

@@ -84,7 +84,11 @@ async fn source_of(context: &Context, id: UploadId) -> Result<(Box<dyn Source>, 
 }
 
 /// `GET /uploads/{id}/rejects`: the rows that could not be stored, from the archive.
-pub(super) async fn rejects(State(context): State<Context>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn rejects(
+    State(context): State<Context>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     let id = parse_id(&id)?;
     let upload = registered(&context, id).await?;
     caller.may_read_rows(id, &upload.new.sender)?;
@@ -110,7 +114,11 @@ pub(super) async fn rejects(State(context): State<Context>, caller: Caller, Path
 }
 
 /// `GET /uploads/{id}/receipt`: the final account.
-pub(super) async fn receipt(State(context): State<Context>, caller: Caller, Path(id): Path<String>) -> Result<Json<Receipt>, Problem> {
+pub(super) async fn receipt(
+    State(context): State<Context>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Receipt>, Problem> {
     let id = parse_id(&id)?;
     let upload = registered(&context, id).await?;
     caller.may_read_rows(id, &upload.new.sender)?;

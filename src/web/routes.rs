@@ -13,7 +13,6 @@ use super::{Context, actions, caller, content, guard, health, listing, page, ses
 /// Of a request that signs in: an object with a token.
 const SIGN_IN_BYTES: usize = 4 << 10;
 
-
 pub(super) fn router(context: Context) -> Router {
     // These count bytes themselves: the framework's limit is for bodies that are held in memory.
     let uploads = Router::new()

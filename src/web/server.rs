@@ -1,7 +1,11 @@
 //! The accept loop: axum's routes on hyper's own connection builder, which alone gives header timeouts, header limits
 //! and an orderly end.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{Router, extract::ConnectInfo, http::Request};
 use hyper::body::Incoming;
@@ -14,6 +18,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::{JoinError, JoinSet},
     time::{sleep, timeout},
 };
@@ -23,12 +28,14 @@ use tracing::{debug, info, warn};
 
 use crate::error::{Error, Result};
 
-use super::{Context, routes};
+use super::{Context, limits, routes};
 
 /// A connection that has sent nothing by then is closed: hyper's own timers begin with the first byte.
 const FIRST_BYTE: Duration = Duration::from_secs(10);
 /// For a request's headers; it is also how long an idle connection is kept.
 const HEADERS: Duration = Duration::from_secs(60);
+/// How often refused connections are told of.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 /// How long requests may go on after the signal to stop, and then, told to hurry, until they are dropped.
 const GRACE: Duration = Duration::from_secs(10);
 const HURRY: Duration = Duration::from_secs(2);
@@ -51,6 +58,8 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
 pub async fn serve(listener: TcpListener, context: Context, shutdown: CancellationToken) -> Result<()> {
     let router = routes::router(context.clone());
     let builder = builder();
+    let most = limits::connections(&context.config.server);
+    let (places, mut refused) = (Arc::new(Semaphore::new(most)), Refused::default());
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let mut died = None;
@@ -59,7 +68,7 @@ pub async fn serve(listener: TcpListener, context: Context, shutdown: Cancellati
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    warn!(%error, "a connection could not be accepted");
+                    refused.tell(|count| warn!(%error, count, "connections could not be accepted"));
                     sleep(Duration::from_millis(100)).await;
                     continue;
                 }
@@ -70,7 +79,12 @@ pub async fn serve(listener: TcpListener, context: Context, shutdown: Cancellati
             }
             () = shutdown.cancelled() => break,
         };
-        let connection = Connection { builder: builder.clone(), watcher: graceful.watcher(), router: router.clone() };
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            refused.tell(|count| warn!(most, count, "connections were closed at once: as many as may are open"));
+            continue;
+        };
+        let connection =
+            Connection { place, builder: builder.clone(), watcher: graceful.watcher(), router: router.clone() };
         connections.spawn(connection.run(stream, peer, shutdown.clone()));
     }
     drop(listener);
@@ -115,7 +129,25 @@ fn builder() -> auto::Builder<TokioExecutor> {
     builder
 }
 
+/// Counts what is refused, and tells it at most once a minute: whoever floods the server must not flood its log.
+#[derive(Default)]
+struct Refused {
+    count: u64,
+    told: Option<Instant>,
+}
+
+impl Refused {
+    fn tell(&mut self, log: impl FnOnce(u64)) {
+        self.count += 1;
+        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            log(std::mem::take(&mut self.count));
+            self.told = Some(Instant::now());
+        }
+    }
+}
+
 struct Connection {
+    place: OwnedSemaphorePermit,
     builder: auto::Builder<TokioExecutor>,
     watcher: Watcher,
     router: Router,
@@ -123,6 +155,7 @@ struct Connection {
 
 impl Connection {
     async fn run(self, stream: TcpStream, peer: SocketAddr, shutdown: CancellationToken) {
+        let _place = self.place;
         // Answers go out at once; where the system refuses that they only go out later.
         stream.set_nodelay(true).ok();
         let mut first = [0];

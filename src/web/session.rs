@@ -55,7 +55,10 @@ impl Sessions {
     pub fn token(&self, headers: &HeaderMap) -> Option<String> {
         let secret = cookie(headers)?;
         let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.get(&sha256(secret)).filter(|session| session.ends > Instant::now()).map(|session| session.token.clone())
+        sessions
+            .get(&sha256(secret))
+            .filter(|session| session.ends > Instant::now())
+            .map(|session| session.token.clone())
     }
 
     fn end(&self, headers: &HeaderMap) {
@@ -99,8 +102,11 @@ pub(super) async fn begin(
             .next("send {\"token\": \"…\"} with Content-Type: application/json")
     })?;
     if !context.access.tokens.needed() {
-        return Err(Problem::bad_request("no_tokens", "this server has no tokens: whoever reaches it may do everything")
-            .next("go on without signing in"));
+        return Err(Problem::bad_request(
+            "no_tokens",
+            "this server has no tokens: whoever reaches it may do everything",
+        )
+        .next("go on without signing in"));
     }
     let token = context.access.judge(peer, token.trim())?;
     if token.role == Role::Worker {

@@ -13,6 +13,7 @@ use crate::{
 };
 
 const TOKEN: &str = "a-token-of-this-test";
+const ADMIN: &str = "another-token-of-this-test";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_fetch_over_http_on_mysql_and_everything_ends_as_embedded() {
@@ -38,11 +39,13 @@ async fn fetched(database: Database, existing: &str, partitions: u32) {
     let mut world = World::on_services(database);
     let port = free_port();
     let hash: String = Sha256::digest(TOKEN).iter().map(|byte| format!("{byte:02x}")).collect();
-    world.set("server", &format!("listen = \"127.0.0.1:{port}\"\nworker_url = \"http://127.0.0.1:{port}\""));
+    let addresses = format!("listen = \"127.0.0.1:{port}\"\nworker_url = \"http://127.0.0.1:{port}\"");
+    world.set("server", &format!("{addresses}\nadmin_token = \"{ADMIN}\""));
     // Printed as [[server.token]].
     world.set("[server.token]", &format!("name = \"workers\"\nsha256 = \"{hash}\"\nrole = \"worker\""));
     world.set("worker", &format!("paths = []\nservers = [\"http://127.0.0.1:{port}\"]\ntoken = \"{TOKEN}\""));
     let (server, workers) = start(&world, partitions).await;
+    let server = server.with_token(ADMIN);
     the_whole_way(&world, &server, &workers, existing).await;
     let ranges = server.role.log();
     assert!(
@@ -174,13 +177,14 @@ fn free_port() -> u16 {
 async fn a_worker_without_the_right_token_says_so_and_the_upload_waits() {
     let mut world = World::on_services(Database::MySql);
     let port = free_port();
-    world.set("server", &format!("listen = \"127.0.0.1:{port}\"\nworker_url = \"http://127.0.0.1:{port}\""));
+    let addresses = format!("listen = \"127.0.0.1:{port}\"\nworker_url = \"http://127.0.0.1:{port}\"");
+    world.set("server", &format!("{addresses}\nadmin_token = \"{ADMIN}\""));
     let hash = "0".repeat(64);
     world.set("[server.token]", &format!("name = \"workers\"\nsha256 = \"{hash}\"\nrole = \"worker\""));
     world.set("worker", &format!("paths = []\nservers = [\"http://127.0.0.1:{port}\"]\ntoken = \"{TOKEN}\""));
     world.run(&["topic", "create"]).await.expect(0);
     world.run(&["db", "init"]).await.expect(0);
-    let server = world.serve().await;
+    let server = world.serve().await.with_token(ADMIN);
     let _worker = world.worker("one", &[]).await;
     let id = server.put("a.csv", b"id,name,time_of_start\n1,a,2017-03-07\n", &[]).await;
     let upload = server.until(&id, "waiting", |upload| upload["waiting"].is_object()).await;

@@ -272,6 +272,14 @@ impl Server {
         Self { role, url, http: reqwest::Client::new() }
     }
 
+    /// Shows a token with every request from now on.
+    pub fn with_token(mut self, token: &str) -> Self {
+        let value = reqwest::header::HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+        let headers = [(reqwest::header::AUTHORIZATION, value)].into_iter().collect();
+        self.http = reqwest::Client::builder().default_headers(headers).build().unwrap();
+        self
+    }
+
     /// Puts a file as `curl -T` does; gives its id.
     pub async fn put(&self, name: &str, bytes: &[u8], query: &[(&str, &str)]) -> String {
         let answer = self.try_put(name, bytes, query).await;

@@ -110,7 +110,8 @@ impl Server {
         receiver.idle = Some(setup.idle);
         let intake = Arc::new(AtOnce { store: store.clone(), spool: spool.clone() });
         let archive = Arc::new(Directory::new(folder.path().join("archive")));
-        let context = Context::new(receiver, store.clone(), archive, Arc::new(Local::new(store.clone())), intake).unwrap();
+        let context =
+            Context::new(receiver, store.clone(), archive, Arc::new(Local::new(store.clone())), intake).unwrap();
         let listener = web::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

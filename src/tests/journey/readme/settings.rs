@@ -11,7 +11,8 @@ use crate::{process, world::World};
 const SHIPPED: &str = include_str!("../../../../Config.toml");
 
 /// Values for keys whose default and example are empty, or name a file that must be there.
-const FILLED: [(&str, &str); 2] = [("worker.servers", "http://10.0.0.4:9000"), ("worker.paths", "/")];
+const FILLED: [(&str, &str); 3] =
+    [("worker.servers", "http://10.0.0.4:9000"), ("worker.paths", "/"), ("server.open_to", "10.0.0.0/8")];
 
 /// `userdata config --json`: key → value, origin, secret.
 async fn shown(world: &World, variables: &BTreeMap<String, String>, file: Option<&str>) -> BTreeMap<String, Value> {
