@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt};
 use crate::error::{Error, Result, Service};
 
 pub mod http;
+pub mod pin;
 
 /// A stream of bytes.
 pub type Bytes = Box<dyn AsyncRead + Send + Unpin>;

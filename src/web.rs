@@ -35,6 +35,7 @@ mod routes;
 mod server;
 mod session;
 pub mod status;
+mod tls;
 mod tokens;
 mod uploads;
 

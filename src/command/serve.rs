@@ -48,7 +48,8 @@ pub async fn run(config: Arc<Config>, with_worker: bool) -> Result<Exit> {
     // No browser goes to 0.0.0.0.
     let shown =
         if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() };
-    let page = config.server.public_url.clone().unwrap_or_else(|| format!("http://{shown}"));
+    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
+    let page = config.server.public_url.clone().unwrap_or_else(|| format!("{scheme}://{shown}"));
     info!(page, spool = %config.spool.path.display(), store = pipeline.store.name(), "serving");
     output::message(format_args!("userdata is at {page}; data in {}", config.data.display()));
     shutdown::ready();

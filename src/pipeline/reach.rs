@@ -32,7 +32,7 @@ impl Reach {
             paths: worker.paths.clone(),
             servers: worker.servers.iter().map(|server| server.trim_end_matches('/').to_owned()).collect(),
             token: worker.token.clone(),
-            client: http::client()?,
+            client: http::client(worker.tls_ca_file.as_deref())?,
             archive,
         })
     }

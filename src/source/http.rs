@@ -1,10 +1,10 @@
 //! Bytes that another machine's server keeps, read by Range requests.
 
-use std::{io, time::Duration};
+use std::{io, path::Path, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
-use reqwest::{Client, RequestBuilder, Response, StatusCode, header};
+use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::io::StreamReader;
 
@@ -13,12 +13,25 @@ use crate::{
     source::{Bytes, Source},
 };
 
-/// A client for reading content: it gives up on a server that is silent, never on a long file.
-pub fn client() -> Result<Client> {
+/// For reaching a server, its TLS included.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// A client for reading content: it gives up on a server that is silent, never on a long file. It trusts the system's
+/// authorities and those of `ca_file`, PEM.
+pub fn client(ca_file: Option<&Path>) -> Result<Client> {
     // reqwest asks for the process's provider; the one that is there already is the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let built = Client::builder().connect_timeout(Duration::from_secs(5)).read_timeout(Duration::from_secs(60)).build();
-    built.map_err(|error| Error::fatal("http_client", "preparing to fetch over HTTP").because(error))
+    let mut builder = Client::builder().connect_timeout(CONNECT).read_timeout(Duration::from_secs(60));
+    if let Some(file) = ca_file {
+        let doing = || Error::fatal("configuration", format!("worker.tls_ca_file {}", file.display()));
+        let pem = std::fs::read(file).map_err(|error| doing().because(error))?;
+        let authorities = Certificate::from_pem_bundle(&pem).map_err(|error| doing().because(error))?;
+        if authorities.is_empty() {
+            return Err(doing().because("the file holds no certificate"));
+        }
+        builder = builder.tls_certs_merge(authorities);
+    }
+    builder.build().map_err(|error| Error::fatal("http_client", "preparing to fetch over HTTP").because(error))
 }
 
 /// The content of one upload on the server that took it.

@@ -17,6 +17,7 @@ use hyper_util::{
     },
 };
 use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::{JoinError, JoinSet},
@@ -28,7 +29,10 @@ use tracing::{debug, info, warn};
 
 use crate::error::{Error, Result};
 
-use super::{Context, limits, routes};
+use super::{
+    Context, limits, routes,
+    tls::{self, Tls},
+};
 
 /// A connection that has sent nothing by then is closed: hyper's own timers begin with the first byte.
 const FIRST_BYTE: Duration = Duration::from_secs(10);
@@ -59,6 +63,8 @@ pub async fn serve(listener: TcpListener, context: Context, shutdown: Cancellati
     let router = routes::router(context.clone());
     let builder = builder();
     let most = limits::connections(&context.config.server);
+    let tls = context.config.server.tls.as_ref().map(Tls::open).transpose()?;
+    let watching = tls.clone().map(|tls| tokio::spawn(tls.watch(shutdown.clone())));
     let (places, mut refused) = (Arc::new(Semaphore::new(most)), Refused::default());
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -83,11 +89,19 @@ pub async fn serve(listener: TcpListener, context: Context, shutdown: Cancellati
             refused.tell(|count| warn!(most, count, "connections were closed at once: as many as may are open"));
             continue;
         };
-        let connection =
-            Connection { place, builder: builder.clone(), watcher: graceful.watcher(), router: router.clone() };
+        let connection = Connection {
+            place,
+            tls: tls.clone(),
+            builder: builder.clone(),
+            watcher: graceful.watcher(),
+            router: router.clone(),
+        };
         connections.spawn(connection.run(stream, peer, shutdown.clone()));
     }
     drop(listener);
+    if let Some(watching) = watching {
+        died = died.or(died_in(watching.await.map(drop)));
+    }
     tokio::select! {
         () = graceful.shutdown() => {}
         () = sleep(GRACE) => {
@@ -148,14 +162,14 @@ impl Refused {
 
 struct Connection {
     place: OwnedSemaphorePermit,
+    tls: Option<Arc<Tls>>,
     builder: auto::Builder<TokioExecutor>,
     watcher: Watcher,
     router: Router,
 }
 
 impl Connection {
-    async fn run(self, stream: TcpStream, peer: SocketAddr, shutdown: CancellationToken) {
-        let _place = self.place;
+    async fn run(mut self, stream: TcpStream, peer: SocketAddr, shutdown: CancellationToken) {
         // Answers go out at once; where the system refuses that they only go out later.
         stream.set_nodelay(true).ok();
         let mut first = [0];
@@ -166,6 +180,26 @@ impl Connection {
             },
             () = shutdown.cancelled() => return,
         }
+        let Some(tls) = self.tls.take() else { return self.serve(stream, peer).await };
+        if first != [tls::HANDSHAKE] {
+            return tell_to_use_tls(stream).await;
+        }
+        let accepted = tokio::select! {
+            accepted = timeout(FIRST_BYTE, tls.accept(stream)) => accepted,
+            () = shutdown.cancelled() => return,
+        };
+        match accepted {
+            Ok(Ok((stream, http2))) => {
+                self.builder = if http2 { self.builder.http2_only() } else { self.builder.http1_only() };
+                self.serve(stream, peer).await;
+            }
+            Ok(Err(error)) => debug!(%peer, %error, "a TLS handshake failed"),
+            Err(_) => debug!(%peer, "a TLS handshake did not end in time"),
+        }
+    }
+
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr) {
+        let _place = self.place;
         let router = self.router;
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
@@ -176,4 +210,18 @@ impl Connection {
             debug!(%peer, error, "a connection ended early");
         }
     }
+}
+
+/// Somebody typed http:// where https:// is spoken.
+async fn tell_to_use_tls(mut stream: TcpStream) {
+    const TEXT: &str = "This server speaks TLS: begin the address with https://\n";
+    let head = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length";
+    let answer = format!("{head}: {}\r\n\r\n{TEXT}", TEXT.len());
+    let telling = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await?;
+        // What was sent is read, or the answer would be lost with the connection.
+        tokio::io::copy(&mut stream.take(64 << 10), &mut tokio::io::sink()).await
+    };
+    timeout(HURRY, telling).await.map(drop).unwrap_or_default();
 }
