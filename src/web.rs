@@ -70,10 +70,11 @@ pub struct Context {
     health: Arc<health::Cache>,
     access: Arc<caller::Access>,
     upload_slots: Arc<Semaphore>,
+    tls: Option<Arc<tls::Tls>>,
 }
 
 impl Context {
-    /// `Fatal` (`configuration`) where the token file cannot be read.
+    /// `Fatal` (`configuration`) where the token file, or certificate and key, cannot be used.
     pub fn new(
         receiver: Receiver,
         store: Arc<dyn Store>,
@@ -85,7 +86,8 @@ impl Context {
         let (background, health) = (TaskTracker::new(), Arc::default());
         let access = Arc::new(caller::Access::open(&config.server)?);
         let upload_slots = Arc::new(Semaphore::new(config.server.max_uploads_at_once));
-        Ok(Self { config, receiver, store, archive, queue, intake, background, health, access, upload_slots })
+        let tls = config.server.tls.as_ref().map(tls::Tls::open).transpose()?;
+        Ok(Self { config, receiver, store, archive, queue, intake, background, health, access, upload_slots, tls })
     }
 
     fn spool(&self) -> Arc<Spool> {

@@ -63,7 +63,7 @@ pub async fn serve(listener: TcpListener, context: Context, shutdown: Cancellati
     let router = routes::router(context.clone());
     let builder = builder();
     let most = limits::connections(&context.config.server);
-    let tls = context.config.server.tls.as_ref().map(Tls::open).transpose()?;
+    let tls = context.tls.clone();
     let watching = tls.clone().map(|tls| tokio::spawn(tls.watch(shutdown.clone())));
     let (places, mut refused) = (Arc::new(Semaphore::new(most)), Refused::default());
     let graceful = GracefulShutdown::new();

@@ -29,6 +29,7 @@ pub struct Server {
     pub client: reqwest::Client,
     pub spool: Arc<SpoolFolder>,
     pub store: Arc<dyn userdata::store::Store>,
+    secure: bool,
     stop: CancellationToken,
     running: JoinHandle<Result<()>>,
     folder: TempDir,
@@ -95,6 +96,11 @@ impl Server {
     }
 
     pub async fn with(setup: Setup) -> Self {
+        Self::try_with(setup).await.unwrap()
+    }
+
+    /// The error of a server that is refused at its start.
+    pub async fn try_with(setup: Setup) -> Result<Self> {
         let folder = tempfile::tempdir().unwrap();
         let config = Arc::new(config(folder.path(), &setup));
         let spool = Arc::new(SpoolFolder::open(&config.spool, Disks::default()).unwrap());
@@ -110,8 +116,7 @@ impl Server {
         receiver.idle = Some(setup.idle);
         let intake = Arc::new(AtOnce { store: store.clone(), spool: spool.clone() });
         let archive = Arc::new(Directory::new(folder.path().join("archive")));
-        let context =
-            Context::new(receiver, store.clone(), archive, Arc::new(Local::new(store.clone())), intake).unwrap();
+        let context = Context::new(receiver, store.clone(), archive, Arc::new(Local::new(store.clone())), intake)?;
         let listener = web::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
@@ -119,11 +124,17 @@ impl Server {
         // Only the first test of this process installs it.
         rustls::crypto::ring::default_provider().install_default().ok();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { address, client, spool, store, stop, running, folder }
+        let secure = setup.tls.is_some();
+        Ok(Self { address, client, spool, store, secure, stop, running, folder })
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", if self.secure { "https" } else { "http" }, self.address)
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        self.folder.path()
     }
 
     pub async fn get(&self, path: &str) -> (u16, Value) {

@@ -1,10 +1,14 @@
 //! Size, disk, ports, and the server's end.
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::mpsc,
+};
 use userdata::web;
 
-use crate::harness::{Server, Setup, USERS};
+use crate::harness::{Server, Setup, USERS, eventually};
 
 #[tokio::test]
 async fn a_file_over_the_limit_is_refused_whether_or_not_its_size_is_announced() {
@@ -29,6 +33,106 @@ async fn with_too_little_free_space_nothing_is_kept_and_the_answer_says_how_much
     assert!(detail.contains("are kept free") && detail.contains(server.spool.folder().to_str().unwrap()), "{detail}");
     assert!(server.spooled().is_empty());
     assert_eq!(server.get("/readyz").await.0, 503);
+}
+
+#[tokio::test]
+async fn of_too_many_uploads_at_once_the_last_is_refused_and_may_come_again() {
+    let server = Server::with(Setup { max_uploads_at_once: 2, ..Setup::default() }).await;
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let (pieces, mut taken) = mpsc::channel::<Result<Bytes, std::io::Error>>(1);
+        let body = reqwest::Body::wrap_stream(futures_util::stream::poll_fn(move |cx| taken.poll_recv(cx)));
+        let sent = tokio::spawn(server.client.put(server.url("/uploads/a.csv")).body(body).send());
+        pieces.send(Ok(Bytes::from_static(USERS.as_bytes()))).await.unwrap();
+        open.push((pieces, sent));
+    }
+    eventually("both are arriving", async || server.spool.receiving().unwrap().len() == 2).await;
+    let response = server.client.put(server.url("/uploads/a.csv")).body(USERS).send().await.unwrap();
+    assert_eq!(response.status(), 503);
+    assert!(response.headers().contains_key("retry-after"));
+    let problem: serde_json::Value = response.json().await.unwrap();
+    assert_eq!(problem["code"], "too_many_uploads", "{problem}");
+    assert!(problem["detail"].as_str().unwrap().starts_with("2 uploads are arriving"), "{problem}");
+    let form = reqwest::multipart::Form::new().text("file", USERS);
+    assert_eq!(server.form("/uploads", form).await.1["code"], "too_many_uploads");
+    for (pieces, sent) in open {
+        drop(pieces);
+        assert_eq!(sent.await.unwrap().unwrap().status(), 201);
+    }
+    server.upload("b.csv", USERS).await;
+}
+
+#[tokio::test]
+async fn a_connection_too_many_is_closed_at_once_and_the_others_go_on() {
+    let server = Server::with(Setup { max_connections: 2, ..Setup::default() }).await;
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        get(&mut stream).await;
+        open.push(stream);
+    }
+    let mut third = TcpStream::connect(server.address).await.unwrap();
+    // An end or a reset, without any byte.
+    assert!(matches!(third.read(&mut [0]).await, Ok(0) | Err(_)));
+    for stream in &mut open {
+        get(stream).await;
+    }
+    open.pop();
+    eventually("a place is free again", async || {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        try_get(&mut stream).await.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+    })
+    .await;
+}
+
+async fn get(stream: &mut TcpStream) {
+    let answer = try_get(stream).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+/// Asks on an open connection; gives the beginning of the answer.
+async fn try_get(stream: &mut TcpStream) -> std::io::Result<String> {
+    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await?;
+    let mut answer = vec![0; 4096];
+    let length = stream.read(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer[..length]).into_owned())
+}
+
+/// With two lengths for one body a proxy and we could take its bytes for different requests (RFC 9112, 6.3).
+#[tokio::test]
+async fn nothing_is_smuggled_behind_a_body_with_two_lengths() {
+    let server = Server::start().await;
+    let chunk = format!("{:x}\r\n{USERS}\r\n0\r\n\r\n", USERS.len());
+    let smuggled = "GET /uploads HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let (long, chunked) =
+        (format!("content-length: {}\r\n", chunk.len() + smuggled.len()), "transfer-encoding: chunked\r\n");
+    for headers in [format!("{long}{chunked}"), format!("{chunked}{long}")] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head = format!("PUT /uploads/a.csv HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n");
+        stream.write_all(format!("{head}{chunk}{smuggled}").as_bytes()).await.unwrap();
+        let mut answers = Vec::new();
+        // The connection is closed behind the first answer.
+        stream.read_to_end(&mut answers).await.ok();
+        let answers = String::from_utf8_lossy(&answers);
+        assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
+    }
+    server.upload("b.csv", USERS).await;
+}
+
+#[tokio::test]
+async fn too_many_or_too_long_headers_are_refused() {
+    let server = Server::start().await;
+    for headers in ["a: b\r\n".repeat(200), format!("a: {}\r\n", "b".repeat(100_000))] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head = format!("GET /livez HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n");
+        // It may refuse before it has read all.
+        stream.write_all(head.as_bytes()).await.ok();
+        let mut answer = vec![0; 100];
+        let length = stream.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    }
+    server.upload("b.csv", USERS).await;
 }
 
 #[tokio::test]

@@ -3,8 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod access;
 mod harness;
 mod limits;
 mod reading;
 mod safety;
+mod secure;
 mod sending;
+mod session;
