@@ -1,5 +1,5 @@
 # What the checks have in common: steps, waiting, and an upload from its start to its end.
-# Sourced by compose/check/*; they set `server`, the address of the server.
+# Sourced by compose/check/*; they set `server`, the address of the server, and `token` where it wants one.
 # shellcheck shell=bash disable=SC2154
 
 # shellcheck disable=SC2034 # read by those who source this
@@ -38,20 +38,23 @@ free_port() {
     done
 }
 
+token=
+ask() { curl --silent --show-error ${token:+--header "Authorization: Bearer $token"} "$@"; }
+
 # upload_to_done: 2000 rows of its own; sets `upload` to its id.
 uploads=0
 upload_to_done() {
     local answer
     uploads=$((uploads + 1))
     answer=$(seq 2000 | awk -v n="$uploads" 'BEGIN { print "id,name,time_of_start" } { print n "-" $1 ",NAME " $1 ",2017-03-07 12:30:54" }' |
-        curl --silent --show-error --fail-with-body --upload-file - "$server/uploads/users.csv") || failed "the upload was refused: $answer"
+        ask --fail-with-body --upload-file - "$server/uploads/users.csv") || failed "the upload was refused: $answer"
     upload=$(jq -r .id <<<"$answer")
     within 60 "the upload $upload is done" is_done "$upload"
-    [[ $(rows_of "$upload") == 2000 ]] || failed "not all rows were stored: $(curl --silent "$server/uploads/$upload")"
+    [[ $(rows_of "$upload") == 2000 ]] || failed "not all rows were stored: $(ask "$server/uploads/$upload")"
 }
 
-state_of() { curl --silent --fail "$server/uploads/$1" | jq -r .state; }
+state_of() { ask --fail "$server/uploads/$1" | jq -r .state; }
 
 is_done() { [[ $(state_of "$1") == "done" ]]; }
 
-rows_of() { curl --silent --fail "$server/uploads/$1" | jq .inserted; }
+rows_of() { ask --fail "$server/uploads/$1" | jq .inserted; }

@@ -145,7 +145,7 @@ fn without(ids: &[String], text: &str) -> String {
 /// Without times, and without who did it where.
 fn plain(mut value: Value) -> Value {
     if let Some(object) = value.as_object_mut() {
-        object.retain(|name, _| !name.ends_with("_ms") && !matches!(name.as_str(), "worker" | "place"));
+        object.retain(|name, _| !name.ends_with("_ms") && !matches!(name.as_str(), "worker" | "place" | "sender"));
     }
     value
 }

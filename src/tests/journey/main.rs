@@ -11,6 +11,7 @@ mod browser;
 mod chromium;
 mod content;
 mod embedded;
+mod exposed;
 mod fetch;
 mod generator;
 mod import;

@@ -3,7 +3,10 @@
 use std::{path::Path, process::Command};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use userdata::config::Tls;
+use userdata::{
+    config::Tls,
+    source::{Source, http},
+};
 
 use crate::harness::{Server, Setup, USERS, eventually};
 
@@ -91,4 +94,25 @@ async fn a_pair_that_cannot_be_used_is_refused_at_the_start_with_its_file() {
         let error = Server::try_with(Setup { tls: Some(tls), ..Setup::default() }).await.err().expect("refused");
         assert!(error.code == "configuration" && error.to_string().contains(part), "{error}");
     }
+}
+
+/// As workers on other machines do it, with `worker.tls_ca_file`.
+#[tokio::test]
+async fn content_is_fetched_over_tls_from_a_server_that_a_private_authority_vouches_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let tls = make(folder.path(), "one");
+    let server = Server::with(Setup { tls: Some(tls.clone()), ..Setup::default() }).await;
+    let put = trusting(&tls).put(server.url("/uploads/a.csv")).body(USERS).send().await.unwrap();
+    let id = put.json::<serde_json::Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+    let url = server.url(&format!("/uploads/{id}/content"));
+    let source =
+        |ca: Option<&Path>| http::HttpSource { client: http::client(ca).unwrap(), url: url.clone(), token: None };
+    let mut text = String::new();
+    source(Some(&tls.certificate)).open(3).await.unwrap().read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, USERS[3..]);
+    let error = source(None).size().await.unwrap_err();
+    assert!(error.to_string().contains("certificate"), "{error}");
+    let empty = folder.path().join("empty.pem");
+    std::fs::write(&empty, "").unwrap();
+    assert!(http::client(Some(&empty)).unwrap_err().to_string().contains("empty.pem"));
 }

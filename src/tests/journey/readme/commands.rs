@@ -20,6 +20,8 @@ const ROWS: u64 = 21;
 struct Scene {
     world: World,
     server: Server,
+    /// Tokens are made here: they would close the others.
+    tokens: World,
     /// Uploads wait here, since nobody works on them.
     idle: (World, Server),
     done: String,
@@ -42,7 +44,7 @@ impl Scene {
                 world.write(name, example::CSV);
             }
         }
-        Self { world, server, idle: (idle, waiting), done }
+        Self { world, server, tokens: World::embedded(), idle: (idle, waiting), done }
     }
 
     /// Where a command is run, and the upload that it needs.
@@ -65,6 +67,7 @@ impl Scene {
                 self.server.until_state(&id, "done").await;
                 (&self.world, &self.server, id)
             }
+            Subcommand::Token(_) => (&self.tokens, &self.server, self.done.clone()),
             _ => (&self.world, &self.server, self.done.clone()),
         }
     }
@@ -196,6 +199,9 @@ async fn came_true(
             let (_, file) = line.split_once("> ").unwrap_or_else(|| panic!("`{line}` writes no file"));
             assert_eq!(written(file.trim().as_ref()).as_bytes(), example::CSV);
         }
+        Subcommand::Token(cli::Token::Add(_)) => assert!(out.starts_with("ud_"), "`{line}`: {out}"),
+        // A list may be empty, and what is removed was there.
+        Subcommand::Token(_) => {}
         // These say it with their exit code.
         Subcommand::Health | Subcommand::Completions { .. } | Subcommand::Man { .. } => {}
         other => panic!("nothing here says what `{line}` must do: {other:?}"),
