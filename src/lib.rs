@@ -41,6 +41,7 @@ pub mod error;
 pub mod example;
 #[cfg(feature = "faults")]
 pub mod faults;
+mod hash;
 pub mod load;
 pub mod logging;
 pub mod meter;

@@ -8,7 +8,6 @@ mod file;
 mod folder;
 mod group;
 mod gzip;
-mod hash;
 pub mod index;
 mod input;
 pub mod merge;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::sync::Semaphore;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::{
     announcement::Announcement,
@@ -116,14 +116,20 @@ impl Pipeline {
         self.ledger.get_or_try_init(|| self.store.check()).await.copied()
     }
 
-    /// Enters a received upload in the ledger and announces it. What fails here is done again by the sweep.
-    pub async fn submit(&self, new: &NewUpload) -> Result<()> {
+    /// Enters a received upload in the ledger. What fails here is done again by the sweep.
+    pub async fn register(&self, new: &NewUpload) -> Result<()> {
         #[cfg(feature = "faults")]
         crate::faults::hold("on-disk").await;
         self.check_ledger().await?;
         if self.store.register(new).await? {
             info!(upload = %new.id, size = new.size, sender = new.sender, "registered");
         }
+        Ok(())
+    }
+
+    /// Registers and announces it.
+    pub async fn submit(&self, new: &NewUpload) -> Result<()> {
+        self.register(new).await?;
         self.announce(new).await
     }
 
@@ -134,13 +140,6 @@ impl Pipeline {
         }
         info!(upload = %new.id, queue = self.queue.name(), "announced");
         Ok(())
-    }
-
-    /// As `submit`, for a caller that cannot do anything about a failure.
-    pub async fn submit_or_leave_to_the_sweep(&self, new: &NewUpload) {
-        if let Err(error) = self.submit(new).await {
-            warn!(upload = %new.id, error = error.with_next(), "kept in the spool until it can be registered and announced");
-        }
     }
 }
 

@@ -216,7 +216,7 @@ impl Spool {
 fn create_locked(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::MetadataExt;
     loop {
-        let file = File::create(path)?;
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
         file.lock()?;
         if file.metadata()?.nlink() > 0 {
             return Ok(file);

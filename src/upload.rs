@@ -124,6 +124,10 @@ pub struct NewUpload {
     pub size: u64,
     /// Lower-case hex; unknown for a stranger's file until it has been read.
     pub sha256: Option<String>,
+    /// Hash of its ends, lower-case hex (`hash::sample`): with the size, enough to ask whether a file was sent before
+    /// without reading all of it. Unknown for what never lay in a spool.
+    #[serde(default)]
+    pub sample: Option<String>,
     /// A token's name, `local` or `announcement`.
     pub sender: String,
     pub started_ms: EpochMs,

@@ -1,11 +1,12 @@
 //! The web server: the page, uploads, their status and content. It sees the spool through the receiver, and queue,
 //! archive and database through their traits alone.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
+use tracing::warn;
 
 use crate::{
     archive::Archive,
@@ -45,9 +46,11 @@ pub use server::{bind, serve};
 /// What the server hands on when an upload has been received or is to be loaded again.
 #[async_trait]
 pub trait Intake: Send + Sync {
-    /// Registers and announces an upload that lies in the spool. Called after the answer was sent; what fails here is
-    /// done by the sweep.
-    async fn submit(&self, new: NewUpload);
+    /// Enters an upload that lies in the spool in the ledger. May be repeated.
+    async fn register(&self, new: &NewUpload) -> Result<()>;
+
+    /// Announces an upload that the ledger holds.
+    async fn announce(&self, new: &NewUpload) -> Result<()>;
 
     /// Tells whoever works that an upload is open again. What fails here, the ledger's own order makes good.
     async fn wake(&self, id: UploadId);
@@ -71,6 +74,8 @@ pub struct Context {
     access: Arc<caller::Access>,
     upload_slots: Arc<Semaphore>,
     tls: Option<Arc<tls::Tls>>,
+    /// Resolves when the upload before has been registered.
+    last_registration: Arc<Mutex<Option<oneshot::Receiver<()>>>>,
 }
 
 impl Context {
@@ -87,17 +92,48 @@ impl Context {
         let access = Arc::new(caller::Access::open(&config.server)?);
         let upload_slots = Arc::new(Semaphore::new(config.server.max_uploads_at_once));
         let tls = config.server.tls.as_ref().map(tls::Tls::open).transpose()?;
-        Ok(Self { config, receiver, store, archive, queue, intake, background, health, access, upload_slots, tls })
+        let last_registration = Arc::default();
+        Ok(Self {
+            config,
+            receiver,
+            store,
+            archive,
+            queue,
+            intake,
+            background,
+            health,
+            access,
+            upload_slots,
+            tls,
+            last_registration,
+        })
     }
 
     fn spool(&self) -> Arc<Spool> {
         self.receiver.spool.clone()
     }
 
-    /// Hands a received upload on, after its answer.
+    /// Hands a received upload on, after its answer. Uploads enter the ledger in the order of these calls: of two files
+    /// that replace rows, the one that was answered first is loaded first. What fails here is done by the sweep.
     fn submit(&self, new: &NewUpload) {
         let (intake, new) = (self.intake.clone(), new.clone());
-        self.background.spawn(async move { intake.submit(new).await });
+        let (registered, is_registered) = oneshot::channel();
+        let before = self.last_registration.lock().unwrap_or_else(PoisonError::into_inner).replace(is_registered);
+        self.background.spawn(async move {
+            if let Some(before) = before {
+                // An error: its task has ended all the same.
+                before.await.ok();
+            }
+            let mut outcome = intake.register(&new).await;
+            registered.send(()).ok();
+            if outcome.is_ok() {
+                outcome = intake.announce(&new).await;
+            }
+            if let Err(error) = outcome {
+                let error = error.with_next();
+                warn!(upload = %new.id, error, "kept in the spool until it can be registered and announced");
+            }
+        });
     }
 }
 

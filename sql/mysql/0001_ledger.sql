@@ -13,6 +13,7 @@ create table if not exists userdata_upload (
     media_type       text         not null,
     size             bigint       not null,
     sha256           char(64),
+    sample           char(64),
     sender           varchar(255) not null,
     -- where the bytes are
     spool            char(36),
@@ -67,6 +68,7 @@ create table if not exists userdata_upload (
     key userdata_upload_open (finished_ms, seq),
     key userdata_upload_unannounced (announced_ms, finished_ms, seq),
     key userdata_upload_state (state, seq),
+    key userdata_upload_sample (sample),
     key userdata_upload_existing (existing, seq),
     key userdata_upload_receipt (receipt_copied, archived_ms)
 ) engine = InnoDB default character set = utf8mb4 collate = {id_collation};

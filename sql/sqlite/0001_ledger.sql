@@ -13,6 +13,7 @@ create table if not exists userdata_upload (
     media_type       text    not null,
     size             integer not null,
     sha256           text,
+    sample           text,
     sender           text    not null,
     -- where the bytes are
     spool            text,
@@ -67,6 +68,7 @@ create unique index if not exists userdata_upload_archive_name on userdata_uploa
 create index if not exists userdata_upload_open on userdata_upload (finished_ms, seq);
 create index if not exists userdata_upload_unannounced on userdata_upload (announced_ms, finished_ms, seq);
 create index if not exists userdata_upload_state on userdata_upload (state, seq);
+create index if not exists userdata_upload_sample on userdata_upload (sample);
 create index if not exists userdata_upload_existing on userdata_upload (existing, seq);
 create index if not exists userdata_upload_receipt on userdata_upload (receipt_copied, archived_ms);
 

@@ -120,8 +120,12 @@ struct Intake {
 
 #[async_trait]
 impl web::Intake for Intake {
-    async fn submit(&self, new: NewUpload) {
-        self.pipeline.submit_or_leave_to_the_sweep(&new).await;
+    async fn register(&self, new: &NewUpload) -> Result<()> {
+        self.pipeline.register(new).await
+    }
+
+    async fn announce(&self, new: &NewUpload) -> Result<()> {
+        self.pipeline.announce(new).await
     }
 
     async fn wake(&self, id: UploadId) {

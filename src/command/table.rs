@@ -82,6 +82,7 @@ pub mod tests {
             media_type: "text/csv".into(),
             size: 1_500_000,
             sha256: None,
+            sample: None,
             sender: "local".into(),
             started_ms: 0,
             received_ms: 0,

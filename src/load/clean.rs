@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     arena::Arena,
     folder::{Folder, Staged, disk},
-    hash::Hashed,
     index::{Index, Segment, csv_error},
     input::{Input, Reading},
     pass,
@@ -22,6 +21,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    hash::Hashed,
     rows::{Cleaner, ReasonCounts, RejectWriter, RowOptions, csv::CsvReader},
 };
 

@@ -7,11 +7,13 @@ use flate2::read::MultiGzDecoder;
 
 use super::{
     folder::Folder,
-    hash::Hashed,
     input::{Input, as_error, reading},
     pass::Pass,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    hash::Hashed,
+};
 
 /// The expanded file's name in the work folder.
 pub const EXPANDED: &str = "expanded.csv";

@@ -10,9 +10,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{hash::HashState, input::reading, pass::Pass};
+use super::{input::reading, pass::Pass};
 use crate::{
     error::{Error, Result},
+    hash::HashState,
     rows::{
         Layout, LayoutError, RowOptions,
         csv::{CsvError, CsvReader},

@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use super::{
     CleanFile, Job, Merge,
     arena::Arena,
-    hash::hex,
     run::{Run, RunWriter},
     sizes::Sizes,
 };
@@ -19,6 +18,7 @@ mod repeat;
 
 use crate::{
     error::Result,
+    hash::hex,
     meter::Meter,
     rows::{Existing, RowOptions, User},
     source::{MemorySource, Source},

@@ -67,6 +67,7 @@ impl Pipeline {
             media_type: offer.media_type,
             size: metadata.len(),
             sha256: None,
+            sample: None,
             sender: offer.sender,
             started_ms: now,
             received_ms: now,

@@ -90,6 +90,7 @@ fn stranger(pipeline: &Pipeline, announcement: Announcement) -> NewUpload {
         media_type: announcement.filetype,
         size: announcement.size,
         sha256: None,
+        sample: None,
         sender: "announcement".into(),
         started_ms: announcement.start_time,
         received_ms: announcement.end_time,

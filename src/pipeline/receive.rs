@@ -79,6 +79,7 @@ impl Receiver {
             media_type: offer.media_type,
             size: 0,
             sha256: None,
+            sample: None,
             sender: offer.sender,
             started_ms,
             received_ms: 0,

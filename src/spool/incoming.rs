@@ -22,6 +22,7 @@ use tracing::debug;
 use crate::{
     disk::Room,
     error::{Error, Result},
+    hash,
     upload::{NewUpload, UploadId},
 };
 
@@ -184,6 +185,7 @@ impl Writer {
     fn finish(self, mut new: NewUpload) -> Result<NewUpload> {
         new.size = self.size;
         new.sha256 = Some(self.hash.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+        new.sample = Some(hash::sample(&self.part, self.size).map_err(|error| self.failed(error))?);
         new.received_ms = Utc::now().timestamp_millis();
         new.place = self.spool.place(self.id, new.place.server.take());
         let commit = Commit { spool: &self.spool, info: &new, part: Some(&self.part) };

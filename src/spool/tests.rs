@@ -29,6 +29,7 @@ fn upload(id: UploadId) -> NewUpload {
         media_type: "text/csv".into(),
         size: 0,
         sha256: None,
+        sample: None,
         sender: "local".into(),
         started_ms: 1,
         received_ms: 0,

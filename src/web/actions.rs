@@ -18,7 +18,7 @@ use crate::{
 };
 
 use super::{
-    Again, Context,
+    Again, Context, blocking,
     caller::Caller,
     errors::Problem,
     options::Asked,
@@ -48,7 +48,14 @@ fn conflict(id: UploadId, code: &'static str, text: String) -> Problem {
     Problem::new(StatusCode::CONFLICT, code, text).of(id)
 }
 
+/// The upload, registered first where only the spool knows of it yet: then whoever was shown it may act on it.
 async fn upload(context: &Context, id: UploadId) -> Result<Upload, Problem> {
+    if let Some(upload) = ask(context, context.store.upload(id)).await? {
+        return Ok(upload);
+    }
+    let spool = context.spool();
+    let new = blocking(move || spool.read(id)).await?.ok_or_else(|| Problem::no_such_upload(id).of(id))?;
+    ask(context, context.intake.register(&new)).await?;
     let upload = ask(context, context.store.upload(id)).await?;
     upload.ok_or_else(|| Problem::no_such_upload(id).of(id))
 }

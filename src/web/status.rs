@@ -173,6 +173,7 @@ impl UploadView {
             media_type: String::new(),
             size: 0,
             sha256: None,
+            sample: None,
             sender: arrival.sender.clone(),
             started_ms: arrival.started_ms,
             received_ms: 0,

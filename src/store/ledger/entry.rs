@@ -14,7 +14,7 @@ use crate::{
 
 /// Reads entries; a WHERE on `u` follows. What the ranges stored is summed where they are: no load touches the
 /// upload's row.
-pub(super) const ENTRY: &str = "select u.seq, u.id, u.filename, u.media_type, u.size, u.sha256, u.sender, \
+pub(super) const ENTRY: &str = "select u.seq, u.id, u.filename, u.media_type, u.size, u.sha256, u.sample, u.sender, \
     u.started_ms, u.received_ms, u.spool, u.path, u.server, u.source_archive, u.host, u.options, u.again_of, \
     u.state, u.announced_ms, u.archive_name, u.archived_ms, u.finished_ms, u.receipt_copied, u.attempts, u.owner, \
     u.lease_until_ms, u.next_try_ms, {now}, u.fence, u.cancel_asked, u.rules, u.stored_before, u.cleaned, u.progress, u.waiting, \
@@ -102,6 +102,7 @@ fn read_new(c: &mut Columns) -> Result<NewUpload> {
         media_type: c.text()?,
         size: c.count()?,
         sha256: c.maybe_text()?,
+        sample: c.maybe_text()?,
         sender: c.text()?,
         started_ms: c.int()?,
         received_ms: c.int()?,
@@ -145,6 +146,7 @@ pub(super) fn new_values(new: &NewUpload) -> Result<Vec<Value>> {
         value::text(&new.media_type),
         Value::Int(size),
         value::maybe_text(new.sha256.as_deref()),
+        value::maybe_text(new.sample.as_deref()),
         value::text(&new.sender),
         Value::Int(new.started_ms),
         Value::Int(new.received_ms),
@@ -159,7 +161,7 @@ pub(super) fn new_values(new: &NewUpload) -> Result<Vec<Value>> {
     ])
 }
 
-pub(super) const NEW_COLUMNS: &str = "id, filename, media_type, size, sha256, sender, started_ms, received_ms, \
+pub(super) const NEW_COLUMNS: &str = "id, filename, media_type, size, sha256, sample, sender, started_ms, received_ms, \
     spool, path, server, source_archive, host, options, existing, again_of";
 
 /// Entries outside of any transaction; `clause` follows the FROM.

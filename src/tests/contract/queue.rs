@@ -146,6 +146,7 @@ fn upload() -> NewUpload {
         media_type: "text/csv".into(),
         size: 12,
         sha256: None,
+        sample: None,
         sender: "local".into(),
         started_ms: 1_488_845_854_788,
         received_ms: 1_488_845_854_801,

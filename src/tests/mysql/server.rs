@@ -184,6 +184,7 @@ pub fn upload() -> NewUpload {
         media_type: "text/csv".into(),
         size: 1,
         sha256: None,
+        sample: None,
         sender: "local".into(),
         started_ms: 0,
         received_ms: 0,

@@ -25,6 +25,7 @@ pub fn new_upload() -> NewUpload {
         media_type: "text/csv".into(),
         size: 1_180_363_942,
         sha256: Some("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into()),
+        sample: Some("4e07408562bedb8b60ce05c1decfe3ad16b72230967de01f640b7e4729b49fce".into()),
         sender: "local".into(),
         started_ms: 1_488_845_854_788,
         received_ms: 1_488_845_854_801,

@@ -1,9 +1,11 @@
-//! SHA-256 of bytes that stream by. Its state at any offset can be written down, and another process goes on from there:
-//! so each byte is hashed once while indexing, and a segment is still compared by itself when it is read again.
+//! SHA-256 of bytes that stream by, and of a file's two ends. The state of the first can be written down at any offset,
+//! and another process goes on from there: so each byte is hashed once while it arrives or is indexed.
 
 use std::{
     fmt,
+    fs::File,
     io::{self, Read},
+    os::unix::fs::FileExt,
 };
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -103,6 +105,28 @@ impl<R: Read> Read for Hashed<R> {
         self.bytes += read as u64;
         Ok(read)
     }
+}
+
+/// Bytes at each end of a file that its sample is made of.
+pub const SAMPLE_BYTES: usize = 64 << 10;
+
+/// Of a file's first `SAMPLE_BYTES` and the last as many of what is behind them: with its size, enough to ask whether
+/// the same file was seen before without reading all of it. Lower-case hex.
+pub fn sample(file: &File, size: u64) -> io::Result<String> {
+    let most = SAMPLE_BYTES as u64;
+    let (head, tail) = (size.min(most), size.saturating_sub(most).min(most));
+    let mut ends = Vec::with_capacity(2 * SAMPLE_BYTES);
+    for (offset, length) in [(0, head), (size - tail, tail)] {
+        let begin = ends.len();
+        ends.resize(begin + usize::try_from(length).unwrap_or(SAMPLE_BYTES), 0);
+        file.read_exact_at(&mut ends[begin..], offset)?;
+    }
+    Ok(sample_of(&ends))
+}
+
+/// The sample of a file whose two ends are `ends`.
+pub fn sample_of(ends: &[u8]) -> String {
+    hex(&Sha256::digest(ends))
 }
 
 /// Lower-case hex.
