@@ -31,6 +31,7 @@ mod limits;
 mod listing;
 mod options;
 mod page;
+mod preview;
 mod range;
 mod routes;
 mod server;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 mod sniff;
 
-pub use sniff::Sniffer;
+pub use sniff::{LEAD_BYTES, Sniffer, plain};
 
 use crate::{
     config::Config,

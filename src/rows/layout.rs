@@ -45,11 +45,20 @@ pub struct LayoutError {
     pub code: &'static str,
     pub message: String,
     pub next: String,
+    /// What there is, where the columns that are wanted are not in it.
+    pub found: Option<Found>,
+}
+
+/// The first record of a file as far as it could be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub delimiter: u8,
+    pub names: Vec<String>,
 }
 
 impl LayoutError {
     fn new(code: &'static str, message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { code, message: message.into(), next: next.into() }
+        Self { code, message: message.into(), next: next.into(), found: None }
     }
 }
 
@@ -70,7 +79,10 @@ impl Layout {
                 Ok(Reading::Nothing) => return Err(empty(head)),
                 Ok(Reading::Whole(first)) => match first.columns(options) {
                     Ok(columns) => return Ok(Some(first.layout(delimiter, columns, skipped as u64, options.header))),
-                    Err(error) => (first.fields.len() - 1, error),
+                    Err(error) => {
+                        let found = Found { delimiter, names: first.fields };
+                        (found.names.len() - 1, LayoutError { found: Some(found), ..error })
+                    }
                 },
                 // Quotes are found by the delimiters around them: with another one the record may be whole.
                 Err(error) => (1, error),

@@ -67,8 +67,10 @@ impl Asked {
     pub fn over(&self, base: &RowOptions) -> Result<RowOptions, Problem> {
         let mut options = base.clone();
         for (name, values) in &self.0 {
-            options.set(name, &values.iter().map(String::as_str).collect::<Vec<_>>())?;
+            options.assign(name, &values.iter().map(String::as_str).collect::<Vec<_>>())?;
         }
+        // Together: one alone may contradict what another changes.
+        options.check()?;
         Ok(options)
     }
 }

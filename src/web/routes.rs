@@ -8,7 +8,7 @@ use axum::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{Context, actions, caller, content, guard, health, listing, page, session, status, uploads};
+use super::{Context, actions, caller, content, guard, health, listing, page, preview, session, status, uploads};
 
 /// Of a request that signs in: an object with a token.
 const SIGN_IN_BYTES: usize = 4 << 10;
@@ -32,7 +32,7 @@ pub(super) fn router(context: Context) -> Router {
         .route("/uploads/{name}/retry", post(actions::retry))
         .route("/uploads/{name}/again", post(actions::again))
         .route("/uploads/{name}/cancel", post(actions::cancel))
-        .route("/preview", post(uploads::preview))
+        .route("/preview", post(preview::preview))
         .method_not_allowed_fallback(guard::method_not_allowed)
         .layer(middleware::from_fn_with_state(context.clone(), caller::needed));
     // These answer strangers, too, and tell others more.

@@ -6,7 +6,7 @@ use axum::{
     extract::{
         Multipart, Path, Query, State,
         multipart::MultipartRejection,
-        rejection::{BytesRejection, PathRejection, QueryRejection},
+        rejection::{PathRejection, QueryRejection},
     },
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -14,12 +14,11 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
-use serde_json::json;
 use tokio::time::Duration;
 
 use crate::{
     announcement::Announcement,
-    pipeline::receive::{Offer, Sniffer},
+    pipeline::receive::Offer,
     upload::{NewUpload, UploadId},
 };
 
@@ -32,8 +31,6 @@ pub(super) struct Answered(pub UploadId);
 type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 const NAME_BYTES: usize = 1024;
-/// Most of a file that `/preview` looks at.
-const PREVIEW_BYTES: usize = 2 << 20;
 /// How much of a refused upload is still read, so that the sender sees the answer and not a broken connection.
 pub(super) const DRAIN_BYTES: u64 = 64 << 20;
 pub(super) const DRAIN_TIME: Duration = Duration::from_secs(30);
@@ -122,23 +119,6 @@ pub(super) async fn raw(
             Err(error.into())
         }
     }
-}
-
-/// `POST /preview`: the first bytes of a file as the body, options in the query, `complete=true` when they are all of
-/// it. Answers how the file will be read, or refuses it as an upload would be.
-pub(super) async fn preview(
-    State(context): State<Context>,
-    query: Pairs,
-    head: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
-    let mut asked = asked(query)?;
-    let complete = asked.take_flag("complete")?;
-    let options = asked.over(&context.config.rows)?;
-    let head = head.map_err(|error| Problem::bad_request("bad_body", error.body_text()))?;
-    let mut sniffer = Sniffer::new(&options);
-    sniffer.add(&head[..head.len().min(PREVIEW_BYTES)])?;
-    let layout = sniffer.look(complete)?;
-    Ok(Json(json!({ "layout": layout })).into_response())
 }
 
 fn created(new: &NewUpload) -> Response {

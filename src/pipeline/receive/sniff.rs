@@ -1,6 +1,6 @@
 //! The beginning of a file, read while the rest arrives: a file that cannot be read is refused before it was sent.
 
-use std::io::Read;
+use std::{borrow::Cow, io::Read};
 
 use bytesize::ByteSize;
 use flate2::read::MultiGzDecoder;
@@ -20,7 +20,7 @@ pub struct Sniffer<'a> {
 }
 
 /// Bytes in front of the first record that are not its own: byte order mark, blank lines, a gzip header.
-const LEAD_BYTES: u64 = 128 << 10;
+pub const LEAD_BYTES: u64 = 128 << 10;
 /// Bytes without which no look is taken: enough to tell gzip, zip and other formats from text.
 const MAGIC_BYTES: usize = 16;
 /// Looks at a head that has not doubled, so that a sender of single bytes does not cost a look each.
@@ -65,22 +65,28 @@ impl<'a> Sniffer<'a> {
 
     /// What the first bytes tell; `complete`: they are the whole file.
     pub fn look(&self, complete: bool) -> Result<Option<Layout>> {
-        if !is_gzip(&self.head) {
-            return Layout::detect(&self.head, complete, self.options).map_err(rejected);
-        }
-        let mut expanded = Vec::new();
-        let mut input = MultiGzDecoder::new(self.head.as_slice()).take(self.most());
-        let ended = match input.read_to_end(&mut expanded) {
-            Ok(_) => (expanded.len() as u64) < self.most(),
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof && !complete => false,
-            Err(error) => {
-                return Err(Error::rejected("broken_gzip", "the file is gzip, but damaged or cut off")
-                    .because(error)
-                    .next("compress it again, or send it as it is"));
-            }
-        };
-        Layout::detect(&expanded, complete && ended, self.options).map_err(rejected)
+        let (text, complete) = plain(&self.head, complete, self.most())?;
+        Layout::detect(&text, complete, self.options).map_err(rejected)
     }
+}
+
+/// A file's beginning as a reader meets it: expanded where it is gzip, at most `most` bytes of that; and whether this
+/// is all of the file. `Rejected` where the gzip is damaged.
+pub fn plain(head: &[u8], complete: bool, most: u64) -> Result<(Cow<'_, [u8]>, bool)> {
+    if !is_gzip(head) {
+        return Ok((Cow::Borrowed(head), complete));
+    }
+    let mut expanded = Vec::new();
+    let ended = match MultiGzDecoder::new(head).take(most).read_to_end(&mut expanded) {
+        Ok(_) => (expanded.len() as u64) < most,
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof && !complete => false,
+        Err(error) => {
+            return Err(Error::rejected("broken_gzip", "the file is gzip, but damaged or cut off")
+                .because(error)
+                .next("compress it again, or send it as it is"));
+        }
+    };
+    Ok((Cow::Owned(expanded), complete && ended))
 }
 
 fn rejected(error: LayoutError) -> Error {

@@ -6,6 +6,7 @@
 mod access;
 mod harness;
 mod limits;
+mod preview;
 mod reading;
 mod safety;
 mod secure;

@@ -186,16 +186,6 @@ async fn a_form_without_its_end_is_incomplete() {
 }
 
 #[tokio::test]
-async fn a_preview_tells_what_an_upload_would_meet() {
-    let server = Server::start().await;
-    let (status, answer) = server.post("/preview?complete=true", USERS).await;
-    assert_eq!(status, 200, "{answer}");
-    assert_eq!(answer["layout"]["fields"], 3);
-    let (status, problem) = server.post("/preview?complete=true", "a,b\n1,2\n").await;
-    assert_eq!((status, &problem["code"]), (422, &"column_not_found".into()));
-}
-
-#[tokio::test]
 async fn the_template_of_the_page_is_taken_without_any_option() {
     let server = Server::start().await;
     let template = server.client.get(server.url("/example.csv")).send().await.unwrap();
