@@ -5,7 +5,7 @@
 //! `Transient` (service `Store`) when the database cannot be reached, refuses the login or a privilege, is read-only,
 //! full, or lacks the tables; its outcome is then unknown and the call may be repeated. Times are the database's.
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -69,6 +69,13 @@ pub trait Store: Send + Sync {
 
     /// Ids that begin with `prefix` (lower-case hex and hyphens), at most `limit`.
     async fn find(&self, prefix: &str, limit: u32) -> Result<Vec<UploadId>>;
+
+    /// Those of them that the ledger knows, in no order.
+    async fn uploads_of(&self, ids: &[UploadId]) -> Result<Vec<Upload>>;
+
+    /// A mark of each open upload and of those that ended within this time, read without locks, in no order. Whoever
+    /// reads them again sees by them what has changed.
+    async fn marks(&self, ended_within: Duration) -> Result<Vec<Mark>>;
 
     /// Newest first.
     async fn uploads(&self, filter: &Filter) -> Result<Vec<Upload>>;
@@ -194,10 +201,62 @@ pub struct Part {
     pub stored: Stored,
 }
 
+/// Tells whether an upload has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    pub id: UploadId,
+    /// It has not ended.
+    pub open: bool,
+    /// Another number after each change; it means nothing in another process.
+    pub version: u64,
+}
+
+/// Which states to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum States {
+    /// A worker has something to do yet, or it is still arriving.
+    Open,
+    Ended,
+    One(State),
+}
+
+impl States {
+    pub fn has(self, state: State) -> bool {
+        match self {
+            Self::Open => state.is_open() || state == State::Receiving,
+            Self::Ended => !Self::Open.has(state),
+            Self::One(one) => one == state,
+        }
+    }
+}
+
+impl FromStr for States {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "open" => Ok(Self::Open),
+            "ended" => Ok(Self::Ended),
+            state => state.parse().map(Self::One).map_err(|error: String| format!("{error}, open, ended")),
+        }
+    }
+}
+
+/// A file's two ends and its size: the same file, unless somebody wants it to seem so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// `hash::sample`
+    pub sample: String,
+    pub size: u64,
+}
+
 /// Which uploads to list.
 #[derive(Debug, Clone)]
 pub struct Filter {
-    pub state: Option<State>,
+    pub state: Option<States>,
+    /// Only what this sender handed over.
+    pub sender: Option<String>,
+    /// Only what has, by all that can be told, this content.
+    pub content: Option<Content>,
     /// Part of a file name or the beginning of an id.
     pub search: Option<String>,
     /// Only what was registered before this `seq`.
@@ -207,7 +266,7 @@ pub struct Filter {
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { state: None, search: None, before: None, limit: 50 }
+        Self { state: None, sender: None, content: None, search: None, before: None, limit: 50 }
     }
 }
 

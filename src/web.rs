@@ -24,19 +24,24 @@ mod attempts;
 mod caller;
 mod content;
 pub mod errors;
+mod events;
 mod form;
 mod guard;
 mod health;
+mod known;
 mod limits;
 mod listing;
 mod options;
 mod page;
+mod path;
 mod preview;
 mod range;
+mod rejects;
 mod routes;
 mod server;
 mod session;
 pub mod status;
+mod tagged;
 mod tls;
 mod tokens;
 mod uploads;
@@ -74,6 +79,8 @@ pub struct Context {
     health: Arc<health::Cache>,
     access: Arc<caller::Access>,
     upload_slots: Arc<Semaphore>,
+    /// What those who follow uploads are told.
+    board: Arc<events::Board>,
     tls: Option<Arc<tls::Tls>>,
     /// Resolves when the upload before has been registered.
     last_registration: Arc<Mutex<Option<oneshot::Receiver<()>>>>,
@@ -92,6 +99,7 @@ impl Context {
         let (background, health) = (TaskTracker::new(), Arc::default());
         let access = Arc::new(caller::Access::open(&config.server)?);
         let upload_slots = Arc::new(Semaphore::new(config.server.max_uploads_at_once));
+        let board = Arc::new(events::Board::new(status::now_ms()));
         let tls = config.server.tls.as_ref().map(tls::Tls::open).transpose()?;
         let last_registration = Arc::default();
         Ok(Self {
@@ -105,6 +113,7 @@ impl Context {
             health,
             access,
             upload_slots,
+            board,
             tls,
             last_registration,
         })
@@ -117,6 +126,7 @@ impl Context {
     /// Hands a received upload on, after its answer. Uploads enter the ledger in the order of these calls: of two files
     /// that replace rows, the one that was answered first is loaded first. What fails here is done by the sweep.
     fn submit(&self, new: &NewUpload) {
+        self.board.arrived(new.id, &new.sender);
         let (intake, new) = (self.intake.clone(), new.clone());
         let (registered, is_registered) = oneshot::channel();
         let before = self.last_registration.lock().unwrap_or_else(PoisonError::into_inner).replace(is_registered);

@@ -5,6 +5,12 @@ use std::{
     io::{self, Write},
 };
 
+mod examples;
+mod formula;
+
+pub use examples::{Example, examples};
+pub use formula::Defused;
+
 use super::{
     Layout, RowOptions,
     csv::Record,

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
-    Beat, Bounds, CancelOutcome, ClaimOutcome, Filter, Part, RangeLoad, Release, Retry, RetryOutcome, Store,
+    Beat, Bounds, CancelOutcome, ClaimOutcome, Filter, Mark, Part, RangeLoad, Release, Retry, RetryOutcome, Store,
     session::Database,
 };
 use crate::{
@@ -24,6 +24,7 @@ mod claim;
 mod entry;
 mod history;
 mod listing;
+mod mark;
 mod parking;
 mod range;
 mod register;
@@ -90,6 +91,14 @@ impl<D: Database> Store for Ledger<D> {
 
     async fn find(&self, prefix: &str, limit: u32) -> Result<Vec<UploadId>> {
         listing::find(&self.db, prefix, limit).await
+    }
+
+    async fn uploads_of(&self, ids: &[UploadId]) -> Result<Vec<Upload>> {
+        mark::uploads_of(&self.db, ids).await
+    }
+
+    async fn marks(&self, ended_within: Duration) -> Result<Vec<Mark>> {
+        mark::marks(&self.db, ended_within).await
     }
 
     async fn uploads(&self, filter: &Filter) -> Result<Vec<Upload>> {

@@ -3,7 +3,7 @@
 use axum::{
     Extension, Json,
     extract::{
-        Path, Query, State,
+        Query, State,
         rejection::{BytesRejection, QueryRejection},
     },
     http::{StatusCode, header},
@@ -22,7 +22,8 @@ use super::{
     caller::Caller,
     errors::Problem,
     options::Asked,
-    status::{UploadView, ask, parse_id},
+    path::Id,
+    status::{UploadView, ask},
     uploads::Answered,
 };
 
@@ -31,8 +32,7 @@ type Content = Result<Bytes, BytesRejection>;
 
 /// Options from the query, or from a JSON object as the body.
 fn asked(query: Pairs, body: Content) -> Result<Asked, Problem> {
-    let Query(pairs) = query.map_err(|error| Problem::bad_request("bad_query", error.body_text()))?;
-    let body = body.map_err(|error| Problem::bad_request("bad_body", error.body_text()))?;
+    let (Query(pairs), body) = (query?, body?);
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Asked::of_query(pairs));
     }
@@ -64,11 +64,10 @@ async fn upload(context: &Context, id: UploadId) -> Result<Upload, Problem> {
 pub(super) async fn retry(
     State(context): State<Context>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     query: Pairs,
     body: Content,
 ) -> Result<Response, Problem> {
-    let id = parse_id(&id)?;
     caller.may_change(id, &upload(&context, id).await?.new.sender)?;
     let mut asked = asked(query, body)?;
     let (restart, over_newer) = (asked.take_flag("restart")?, asked.take_flag("over_newer")?);
@@ -112,11 +111,10 @@ fn overtaken(id: UploadId) -> Problem {
 pub(super) async fn again(
     State(context): State<Context>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     query: Pairs,
     body: Content,
 ) -> Result<Response, Problem> {
-    let id = parse_id(&id)?;
     let first = upload(&context, id).await?.new;
     caller.may_change(id, &first.sender)?;
     let mut asked = asked(query, body)?;
@@ -129,12 +127,7 @@ pub(super) async fn again(
 }
 
 /// `POST /uploads/{id}/cancel`
-pub(super) async fn cancel(
-    State(context): State<Context>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let id = parse_id(&id)?;
+pub(super) async fn cancel(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, Problem> {
     caller.may_change(id, &upload(&context, id).await?.new.sender)?;
     match ask(&context, context.store.cancel(id)).await? {
         CancelOutcome::NoSuchUpload => Err(Problem::no_such_upload(id).of(id)),

@@ -55,6 +55,11 @@ impl Caller {
         }
     }
 
+    /// The sender whose uploads are the only ones there for the caller.
+    pub fn sees_only(&self) -> Option<&str> {
+        matches!(self.role, Role::Upload | Role::Worker).then_some(&self.name)
+    }
+
     /// Of an upload that the caller does not see nothing tells that it is there.
     pub fn check_sees(&self, id: UploadId, sender: &str) -> Result<(), Problem> {
         if self.sees(sender) { Ok(()) } else { Err(Problem::no_such_upload(id).of(id)) }
@@ -150,7 +155,7 @@ impl Access {
     }
 
     /// Who sends this; `None` for a stranger. A wrong token is refused.
-    fn caller(&self, request: &Request) -> Result<Option<Caller>, Problem> {
+    pub fn caller(&self, request: &Request) -> Result<Option<Caller>, Problem> {
         if !self.tokens.needed() {
             return Ok(Some(Caller { name: "local".into(), role: Role::Admin }));
         }

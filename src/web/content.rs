@@ -1,11 +1,9 @@
-//! What is kept of an upload, for reading: its bytes (for workers on other machines), its rejects, its receipt.
-
-use std::sync::Arc;
+//! What is kept of an upload, for reading: its bytes (for workers on other machines), its receipt.
 
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -13,8 +11,7 @@ use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
 
 use crate::{
-    archive::{ArchivedSource, name},
-    pipeline::process::base_name,
+    archive::ArchivedSource,
     receipt::Receipt,
     source::{FileSource, Source},
     upload::{Upload, UploadId},
@@ -24,20 +21,20 @@ use super::{
     Context,
     caller::Caller,
     errors::Problem,
+    path::Id,
     range,
-    status::{Found, ask, find, parse_id},
+    status::{Found, ask, find},
 };
 
-const READ_BYTES: usize = 256 << 10;
+pub(super) const READ_BYTES: usize = 256 << 10;
 
 /// `GET /uploads/{id}/content`: the bytes as they were sent, whole or one range of them.
 pub(super) async fn content(
     State(context): State<Context>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let id = parse_id(&id)?;
     caller.may_read_content(id, find(&context, id).await?.sender())?;
     let (source, filename) = source_of(&context, id).await?;
     let size = source.size().await?;
@@ -83,43 +80,12 @@ async fn source_of(context: &Context, id: UploadId) -> Result<(Box<dyn Source>, 
     Ok((Box::new(ArchivedSource { archive: context.archive.clone(), file }), upload.new.filename))
 }
 
-/// `GET /uploads/{id}/rejects`: the rows that could not be stored, from the archive.
-pub(super) async fn rejects(
-    State(context): State<Context>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let id = parse_id(&id)?;
-    let upload = registered(&context, id).await?;
-    caller.may_read_rows(id, &upload.new.sender)?;
-    let none = |text: String| Problem::new(StatusCode::NOT_FOUND, "no_rejects", text).of(id);
-    let rejected = match &upload.cleaned {
-        None => return Err(none(format!("upload {id} was not read to its end; its state is {}", upload.state))),
-        Some(cleaned) => cleaned.rejected,
-    };
-    if rejected == 0 {
-        return Err(none(format!("no row of upload {id} was rejected")));
-    }
-    let file = name::beside(&base_name(&upload), name::REJECTS);
-    let source = ArchivedSource { archive: Arc::clone(&context.archive), file };
-    let size = context.archive.size(&source.file).await?;
-    let size = size.ok_or_else(|| none(format!("{} is not there", source.name())))?;
-    let body = Body::from_stream(ReaderStream::with_capacity(source.open(0).await?, READ_BYTES));
-    Response::builder()
-        .header(header::CONTENT_LENGTH, size)
-        .header(header::CONTENT_TYPE, "text/csv")
-        .header(header::CONTENT_DISPOSITION, attachment(&format!("{}.rejects.csv", upload.new.filename)))
-        .body(body)
-        .map_err(|error| internal(&error))
-}
-
 /// `GET /uploads/{id}/receipt`: the final account.
 pub(super) async fn receipt(
     State(context): State<Context>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Json<Receipt>, Problem> {
-    let id = parse_id(&id)?;
     let upload = registered(&context, id).await?;
     caller.may_read_rows(id, &upload.new.sender)?;
     upload.receipt.map(Json).ok_or_else(|| {
@@ -129,7 +95,7 @@ pub(super) async fn receipt(
 }
 
 /// An upload that the ledger knows.
-async fn registered(context: &Context, id: UploadId) -> Result<Box<Upload>, Problem> {
+pub(super) async fn registered(context: &Context, id: UploadId) -> Result<Box<Upload>, Problem> {
     if let Some(upload) = ask(context, context.store.upload(id)).await? {
         return Ok(Box::new(upload));
     }
@@ -142,12 +108,12 @@ async fn registered(context: &Context, id: UploadId) -> Result<Box<Upload>, Prob
     }
 }
 
-fn internal(error: &axum::http::Error) -> Problem {
+pub(super) fn internal(error: &axum::http::Error) -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("the answer could not be made: {error}"))
 }
 
 /// A header value with a file's name as text of any language (RFC 6266, RFC 8187).
-fn attachment(filename: &str) -> String {
+pub(super) fn attachment(filename: &str) -> String {
     let mut encoded = String::new();
     for byte in filename.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-') {

@@ -2,6 +2,7 @@
 
 use axum::{
     Json,
+    extract::rejection::{BytesRejection, QueryRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -57,7 +58,8 @@ impl Problem {
     pub fn body(&self) -> serde_json::Value {
         json!({
             "type": "about:blank",
-            "title": self.code.replace('_', " "),
+            // Without a type of its own a problem has the status's name (RFC 9457, section 4.2.1).
+            "title": self.status.canonical_reason(),
             "status": self.status.as_u16(),
             "code": self.code,
             "detail": self.detail,
@@ -82,6 +84,19 @@ impl From<Error> for Problem {
             (Kind::Fatal, ..) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self { status, code: error.code, detail: error.to_string(), next: error.next, upload: None }
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(error: QueryRejection) -> Self {
+        Self::bad_request("bad_query", error.body_text())
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(error: BytesRejection) -> Self {
+        let code = if error.status() == StatusCode::PAYLOAD_TOO_LARGE { "too_large" } else { "bad_body" };
+        Self::new(error.status(), code, error.body_text())
     }
 }
 

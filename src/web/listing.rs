@@ -4,21 +4,24 @@
 use std::collections::HashSet;
 
 use axum::{
-    Json,
     extract::{Query, State, rejection::QueryRejection},
+    http::HeaderMap,
+    response::Response,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    store::Filter,
+    store::{Filter, States},
     upload::{NewUpload, State as UploadState, UploadId, Waiting},
 };
 
 use super::{
     Context, blocking,
+    caller::Caller,
     errors::Problem,
     status::{UploadView, WaitingView, ask, now_ms, waiting_for_store},
+    tagged::tagged,
 };
 
 const LIMIT_MAX: u32 = 200;
@@ -28,13 +31,15 @@ const UNREGISTERED_MAX: usize = 20;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
+    /// A state, or `open`, or `ended`.
     state: Option<String>,
+    sender: Option<String>,
     search: Option<String>,
     limit: Option<u32>,
     before: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Page {
     uploads: Vec<UploadView>,
     /// The `before` of the next page; null on the last one.
@@ -43,20 +48,40 @@ pub(super) struct Page {
     waiting: Option<WaitingView>,
 }
 
+impl Asked {
+    /// What is listed for this caller: whoever sees its own uploads alone finds no others.
+    fn filter(self, caller: &Caller) -> Result<Filter, Problem> {
+        let state = self.state.filter(|state| !state.is_empty()).map(|state| state.parse::<States>()).transpose();
+        let state = state.map_err(|error| Problem::bad_request("bad_query", error))?;
+        let sender = self.sender.filter(|sender| !sender.is_empty()).or_else(|| caller.sees_only().map(Into::into));
+        let limit = self.limit.unwrap_or(Filter::default().limit).clamp(1, LIMIT_MAX);
+        let search = self.search.filter(|search| !search.is_empty());
+        Ok(Filter { state, sender, content: None, search, before: self.before, limit })
+    }
+}
+
+/// `GET /uploads`
 pub(super) async fn list(
     State(context): State<Context>,
+    caller: Caller,
     query: Result<Query<Asked>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
-    let Query(asked) = query.map_err(|error| Problem::bad_request("bad_query", error.body_text()))?;
-    let state = asked.state.filter(|state| !state.is_empty()).map(|state| state.parse::<UploadState>()).transpose();
-    let state = state.map_err(|error| Problem::bad_request("bad_query", error))?;
-    let limit = asked.limit.unwrap_or(Filter::default().limit).clamp(1, LIMIT_MAX);
-    let search = asked.search.filter(|search| !search.is_empty());
-    let filter = Filter { state, search, before: asked.before, limit };
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Query(asked) = query?;
+    let filter = asked.filter(&caller)?;
+    let page = match &filter.sender {
+        Some(sender) if !caller.sees(sender) => Page::default(),
+        _ => page(&context, &filter).await?,
+    };
+    // Since when the database has been away is each time the present.
+    let waiting = page.waiting.as_ref().map(|waiting| &waiting.message);
+    Ok(tagged(&headers, &page, &(&page.uploads, page.next, waiting)))
+}
 
-    let registered = match state {
-        Some(UploadState::Receiving) => Ok(Vec::new()),
-        _ => ask(&context, context.store.uploads(&filter)).await,
+async fn page(context: &Context, filter: &Filter) -> Result<Page, Problem> {
+    let registered = match filter.state {
+        Some(States::One(UploadState::Receiving)) => Ok(Vec::new()),
+        _ => ask(context, context.store.uploads(filter)).await,
     };
     let (registered, waiting) = match registered {
         Ok(registered) => (registered, None),
@@ -64,16 +89,16 @@ pub(super) async fn list(
         Err(error) if filter.before.is_some() => return Err(error.into()),
         Err(error) => (Vec::new(), Some(waiting_for_store(&error, now_ms()))),
     };
-    let next = registered.last().filter(|_| registered.len() as u64 >= u64::from(limit)).map(|last| last.seq);
+    let next = registered.last().filter(|_| registered.len() as u64 >= u64::from(filter.limit)).map(|last| last.seq);
     let mut uploads = Vec::new();
     if filter.before.is_none() {
         let known = registered.iter().map(crate::upload::Upload::id).collect();
         let newest = registered.first().map_or(0, |first| first.seq);
-        uploads = unregistered(&context, &filter, known, newest, waiting.as_ref()).await?;
+        uploads = unregistered(context, filter, known, newest, waiting.as_ref()).await?;
     }
     uploads.extend(registered.iter().map(UploadView::new));
     let waiting = waiting.as_ref().map(WaitingView::new);
-    Ok(Json(Page { uploads, next, waiting }))
+    Ok(Page { uploads, next, waiting })
 }
 
 /// What only the spool knows and `filter` lets through, and what was registered since the ledger was read (`newest` is
@@ -85,15 +110,18 @@ async fn unregistered(
     newest: u64,
     waiting: Option<&Waiting>,
 ) -> Result<Vec<UploadView>, Problem> {
-    let wanted = |state: UploadState| filter.state.is_none_or(|asked| asked == state);
-    let found = |view: &UploadView| filter.search.as_deref().is_none_or(|search| matches(view, search));
+    let wanted = |state: UploadState| filter.state.is_none_or(|asked| asked.has(state));
+    let found = |view: &UploadView| {
+        filter.search.as_deref().is_none_or(|search| matches(view, search))
+            && filter.sender.as_ref().is_none_or(|sender| *sender == view.sender)
+    };
     let mut views = Vec::new();
     if wanted(UploadState::Receiving) {
         let spool = context.spool();
         let receiving = blocking(move || spool.receiving()).await?;
         views.extend(receiving.iter().map(UploadView::receiving).filter(found));
     }
-    if filter.state != Some(UploadState::Receiving) {
+    if filter.state != Some(States::One(UploadState::Receiving)) {
         let most = if waiting.is_some() { filter.limit as usize } else { UNREGISTERED_MAX };
         for new in spooled(context, known, most).await? {
             let registered = if waiting.is_none() { ask(context, context.store.upload(new.id)).await? } else { None };

@@ -102,11 +102,11 @@ pub(super) async fn preview(
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
     head: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let Query(pairs) = query.map_err(|error| Problem::bad_request("bad_query", error.body_text()))?;
+    let Query(pairs) = query?;
     let mut asked = Asked::of_query(pairs);
     let complete = asked.take_flag("complete")?;
     let options = asked.over(&context.config.rows)?;
-    let head = head.map_err(|error| Problem::bad_request("bad_body", error.body_text()))?;
+    let head = head?;
     let (head, complete) = (&head[..head.len().min(HEAD_BYTES)], complete && head.len() <= HEAD_BYTES);
     let (text, complete) = plain(head, complete, options.max_record_bytes + LEAD_BYTES)?;
     match Layout::detect(&text, complete, &options) {

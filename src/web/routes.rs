@@ -8,7 +8,10 @@ use axum::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{Context, actions, caller, content, guard, health, listing, page, preview, session, status, uploads};
+use super::{
+    Context, actions, caller, content, events, guard, health, known, listing, page, preview, rejects, session, status,
+    uploads,
+};
 
 /// Of a request that signs in: an object with a token.
 const SIGN_IN_BYTES: usize = 4 << 10;
@@ -23,16 +26,19 @@ pub(super) fn router(context: Context) -> Router {
     // Everything here needs a token, where there are any.
     let guarded = Router::new()
         .merge(uploads)
+        .route("/events", get(events::follow))
         .route("/uploads", get(listing::list))
         .route("/uploads/{name}", get(status::show))
         .route("/uploads/{name}/events", get(status::events))
         .route("/uploads/{name}/receipt", get(content::receipt))
-        .route("/uploads/{name}/rejects", get(content::rejects))
+        .route("/uploads/{name}/rejects", get(rejects::file))
+        .route("/uploads/{name}/rejects/sample", get(rejects::sample))
         .route("/uploads/{name}/content", get(content::content))
         .route("/uploads/{name}/retry", post(actions::retry))
         .route("/uploads/{name}/again", post(actions::again))
         .route("/uploads/{name}/cancel", post(actions::cancel))
         .route("/preview", post(preview::preview))
+        .route("/known", post(known::known))
         .method_not_allowed_fallback(guard::method_not_allowed)
         .layer(middleware::from_fn_with_state(context.clone(), caller::needed));
     // These answer strangers, too, and tell others more.

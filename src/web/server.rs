@@ -99,6 +99,7 @@ pub async fn serve(listener: TcpListener, context: Context, shutdown: Cancellati
         connections.spawn(connection.run(stream, peer, shutdown.clone()));
     }
     drop(listener);
+    context.board.closed.cancel();
     if let Some(watching) = watching {
         died = died.or(died_in(watching.await.map(drop)));
     }

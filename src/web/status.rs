@@ -3,10 +3,7 @@
 
 use std::time::Duration;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State, http::HeaderMap, response::Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -22,7 +19,7 @@ use crate::{
     },
 };
 
-use super::{Context, blocking, caller::Caller, errors::Problem};
+use super::{Context, blocking, caller::Caller, errors::Problem, path::Id, tagged::tagged};
 
 /// How long an answer waits for the database before the spool is asked.
 const STORE_TIME: Duration = Duration::from_secs(2);
@@ -238,6 +235,14 @@ impl Found {
             Self::Receiving(receiving) => &receiving.arrival.sender,
         }
     }
+
+    pub fn view(&self) -> UploadView {
+        match self {
+            Self::Ledger(upload) => UploadView::new(upload),
+            Self::Spool(new, waiting) => UploadView::spooled(new, waiting.as_ref()),
+            Self::Receiving(receiving) => UploadView::receiving(receiving),
+        }
+    }
 }
 
 /// Looks first in the ledger, then in the spool.
@@ -259,33 +264,21 @@ pub(super) async fn find(context: &Context, id: UploadId) -> Result<Found, Probl
     Err(Problem::no_such_upload(id).of(id))
 }
 
-pub(super) fn parse_id(text: &str) -> Result<UploadId, Problem> {
-    text.parse().map_err(|_| Problem::no_such_upload(format!("\"{}\"", text.escape_debug())))
-}
-
 /// `GET /uploads/{id}`
 pub(super) async fn show(
     State(context): State<Context>,
     caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Json<UploadView>, Problem> {
-    let id = parse_id(&id)?;
+    Id(id): Id,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let found = find(&context, id).await?;
     caller.check_sees(id, found.sender())?;
-    Ok(Json(match found {
-        Found::Ledger(upload) => UploadView::new(&upload),
-        Found::Spool(new, waiting) => UploadView::spooled(&new, waiting.as_ref()),
-        Found::Receiving(receiving) => UploadView::receiving(&receiving),
-    }))
+    let view = found.view();
+    Ok(tagged(&headers, &view, &view))
 }
 
 /// `GET /uploads/{id}/events`: its history, oldest first.
-pub(super) async fn events(
-    State(context): State<Context>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    let id = parse_id(&id)?;
+pub(super) async fn events(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Json<Value>, Problem> {
     // Nothing happened to an upload that only the spool knows; what nobody knows is not found.
     caller.check_sees(id, find(&context, id).await?.sender())?;
     let events = ask(&context, context.store.events(id)).await?;

@@ -127,7 +127,7 @@ fn created(new: &NewUpload) -> Response {
 }
 
 fn asked(query: Pairs) -> Result<Asked, Problem> {
-    let Query(pairs) = query.map_err(|error| Problem::bad_request("bad_query", error.body_text()))?;
+    let Query(pairs) = query?;
     Ok(Asked::of_query(pairs))
 }
 

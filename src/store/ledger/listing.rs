@@ -10,7 +10,7 @@ use super::{
 use crate::{
     error::Result,
     store::{
-        Filter,
+        Filter, States,
         session::{Database, Value},
     },
     upload::{Upload, UploadId},
@@ -49,9 +49,23 @@ pub(super) async fn find(db: &dyn Database, prefix: &str, limit: u32) -> Result<
 pub(super) async fn uploads(db: &dyn Database, filter: &Filter) -> Result<Vec<Upload>> {
     let mut conditions = vec!["1 = 1"];
     let mut parameters = Vec::new();
-    if let Some(state) = filter.state {
-        conditions.push("u.state = ?");
-        parameters.push(value::text(state.name()));
+    match filter.state {
+        None => {}
+        Some(States::Open) => conditions.push("u.finished_ms is null"),
+        Some(States::Ended) => conditions.push("u.finished_ms is not null"),
+        Some(States::One(state)) => {
+            conditions.push("u.state = ?");
+            parameters.push(value::text(state.name()));
+        }
+    }
+    if let Some(sender) = &filter.sender {
+        conditions.push("u.sender = ?");
+        parameters.push(value::text(sender));
+    }
+    if let Some(content) = &filter.content {
+        conditions.push("u.sample = ? and u.size = ?");
+        parameters.push(value::text(&content.sample));
+        parameters.push(Value::Int(i64::try_from(content.size).unwrap_or(i64::MAX)));
     }
     if let Some(search) = &filter.search {
         // SQLite's lower() knows only ASCII, so the text as it was typed is looked for too.

@@ -12,6 +12,7 @@ mod claims;
 mod fixture;
 mod lists;
 mod loads;
+mod marks;
 mod register;
 mod requests;
 mod retries;
@@ -137,10 +138,17 @@ async fn exercise(backend: &dyn Backend) {
         lists {
             the_newest_come_first_in_pages
             states_and_searches_narrow_the_list
+            a_sender_s_own_are_told_from_those_of_others
+            the_same_content_is_found_again
             an_id_is_found_by_its_beginning
             candidates_are_the_oldest_that_are_free
             receipts_are_missing_until_they_are_copied
             what_was_parked_is_read_in_order
+        }
+        marks {
+            every_change_of_an_upload_changes_its_mark
+            what_ended_is_marked_for_the_time_that_was_asked_for
+            uploads_are_read_by_their_ids
         }
     }
 }

@@ -72,6 +72,9 @@ async fn each_role_may_do_its_own_on_every_route_and_strangers_nothing() {
         ("POST", "/uploads/{id}/retry", [401, 403, 403, 404, 409, 409]),
         ("POST", "/uploads/{id}/again", [401, 403, 403, 404, 201, 201]),
         ("POST", "/uploads/{id}/cancel", [401, 403, 403, 404, 200, 409]),
+        ("GET", "/uploads/{id}/rejects/sample", [401, 403, 403, 404, 404, 404]),
+        ("GET", "/events?upload={id}", [401, 403, 200, 404, 200, 200]),
+        ("POST", "/known?size=0", [401, 403, 200, 200, 200, 200]),
         // No method and no route gives a stranger more.
         ("DELETE", "/uploads", [401, 403, 405, 405, 405, 405]),
         ("GET", "/", [200; 6]),
@@ -100,6 +103,28 @@ async fn each_role_may_do_its_own_on_every_route_and_strangers_nothing() {
                 _ => {}
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_list_holds_what_the_caller_sees_and_nothing_of_others() {
+    let server = with_everybody().await;
+    let (anna, bert) = (sent_by(&server, "anna").await.to_string(), sent_by(&server, "bert").await.to_string());
+    let list = async |query: &str, caller: &str| {
+        let (status, page) = ask(&server, "GET", &format!("/uploads{query}"), Some(caller)).await;
+        assert_eq!(status, 200, "{page}");
+        let uploads = page["uploads"].as_array().unwrap().clone();
+        uploads.iter().map(|view| view["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for query in ["", "?state=open", "?search=a.csv", "?limit=1"] {
+        assert_eq!(list(query, "anna").await, [&*anna], "{query}");
+        assert_eq!(list(query, "bert").await, [&*bert], "{query}");
+    }
+    assert!(list("?sender=bert", "anna").await.is_empty());
+    assert!(list(&format!("?search={bert}"), "anna").await.is_empty());
+    for caller in ["rita", "adam"] {
+        assert_eq!(list("", caller).await, [&*bert, &*anna], "{caller}");
+        assert_eq!(list("?sender=anna", caller).await, [&*anna], "{caller}");
     }
 }
 

@@ -4,10 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod access;
+mod events;
 mod harness;
+mod known;
 mod limits;
 mod preview;
 mod reading;
+mod rejects;
 mod safety;
 mod secure;
 mod sending;

@@ -29,9 +29,73 @@ async fn uploads_are_listed_newest_first_and_page_by_page() {
     let (_, found) = server.get("/uploads?search=two").await;
     assert_eq!(ids(&found), [&sent[1]]);
     assert!(ids(&server.get("/uploads?state=done").await.1).is_empty());
+    assert!(ids(&server.get("/uploads?state=ended").await.1).is_empty());
+    assert_eq!(ids(&server.get("/uploads?state=open").await.1), sent);
+    server.post(&format!("/uploads/{}/cancel", sent[0]), "").await;
+    assert_eq!(ids(&server.get("/uploads?state=ended").await.1), [&sent[0]]);
+    assert_eq!(ids(&server.get("/uploads?state=open").await.1), sent[1..]);
+    assert_eq!(ids(&server.get("/uploads?sender=local").await.1), sent);
+    assert!(ids(&server.get("/uploads?sender=nobody").await.1).is_empty());
     let (status, problem) = server.get("/uploads?state=lost").await;
     assert_eq!(status, 400);
     assert!(problem["detail"].as_str().unwrap().contains("receiving"), "{problem}");
+}
+
+#[tokio::test]
+async fn who_asks_again_is_sent_only_what_is_new() {
+    let server = Server::start().await;
+    let id = server.upload("a.csv", USERS).await;
+    let ask = async |path: &str, tag: &str| {
+        let answer = server.client.get(server.url(path)).header("if-none-match", tag).send().await.unwrap();
+        let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(
+            (header("cache-control"), header("vary")),
+            ("private, no-cache".into(), "authorization, cookie".into())
+        );
+        (answer.status().as_u16(), header("etag"), answer.text().await.unwrap())
+    };
+    for path in [format!("/uploads/{id}"), "/uploads".into(), "/uploads?state=open".into()] {
+        let (status, tag, body) = ask(&path, "\"other\"").await;
+        assert!(status == 200 && tag.starts_with("W/\"") && body.contains(&id.to_string()), "{path}: {tag} {body}");
+        assert_eq!(ask(&path, &tag).await, (304, tag.clone(), String::new()), "{path}");
+        assert_eq!(ask(&path, &format!("\"x\", {tag}")).await.0, 304, "{path}");
+    }
+    let tag = ask(&format!("/uploads/{id}"), "").await.1;
+    server.post(&format!("/uploads/{id}/cancel"), "").await;
+    let (status, changed, body) = ask(&format!("/uploads/{id}"), &tag).await;
+    assert!(status == 200 && changed != tag && body.contains("cancelled"), "{body}");
+}
+
+/// RFC 9457: the media type, and members that every problem has.
+#[tokio::test]
+async fn every_refusal_is_a_problem() {
+    let server = Server::start().await;
+    let long = "x".repeat(3 << 20);
+    let cases = [
+        (server.client.get(server.url("/uploads?stat=done")), 400, "bad_query"),
+        (server.client.get(server.url("/uploads/%FF%FE")), 400, "bad_path"),
+        (server.client.get(server.url("/uploads/nonsense")), 404, "no_such_upload"),
+        (server.client.get(server.url("/nowhere")), 404, "no_such_page"),
+        (server.client.delete(server.url("/livez")), 405, "method_not_allowed"),
+        (server.client.delete(server.url("/uploads")), 405, "method_not_allowed"),
+        (server.client.post(server.url("/uploads")), 400, "no_form"),
+        (server.client.put(server.url("/uploads/a.csv")).body("a,b\n1,2\n"), 422, "column_not_found"),
+        (server.client.put(server.url("/uploads/a.csv?zone=Nowhere")).body(USERS), 400, "bad_option"),
+        (server.client.post(server.url("/preview")).body(long), 413, "too_large"),
+        (server.client.post(server.url("/session")).body("{}"), 400, "bad_body"),
+        (server.client.get(server.url("/uploads")).header("host", "evil.example"), 421, "unknown_host"),
+        (server.client.post(server.url("/uploads")).header("origin", "http://evil.example"), 403, "foreign_page"),
+    ];
+    for (request, status, code) in cases {
+        let answer = request.send().await.unwrap();
+        let url = answer.url().clone();
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{url}");
+        let name = answer.status().canonical_reason().unwrap();
+        let problem: Value = answer.json().await.unwrap();
+        assert_eq!((&problem["status"], &problem["code"]), (&status.into(), &code.into()), "{url}: {problem}");
+        assert_eq!((&problem["type"], &problem["title"]), (&"about:blank".into(), &name.into()), "{url}");
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(' ')), "{url}: {problem}");
+    }
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use userdata::{
     queue::Parked,
-    store::{Filter, Release, Store},
-    upload::{State, Upload, UploadId},
+    store::{Content, Filter, Release, States, Store},
+    upload::{NewUpload, State, Upload, UploadId},
 };
 
 use super::{Bench, fixture::*};
@@ -60,12 +60,43 @@ pub async fn states_and_searches_narrow_the_list(bench: &Bench) {
     assert_eq!(search(&id[1..]).await, [], "an id is searched by its beginning");
     let claim = claim(store, named[2], "one", LONG).await;
     store.fail(&claim, &failure("broken")).await.unwrap();
-    let by = |state| Filter { state: Some(state), ..Filter::default() };
+    let by = |state| Filter { state: Some(States::One(state)), ..Filter::default() };
     assert_eq!(list(store, by(State::Failed)).await, [named[2]]);
     assert_eq!(list(store, by(State::Received)).await, [named[3], named[1], named[0]]);
     assert_eq!(list(store, by(State::Receiving)).await, []);
     let both = Filter { search: Some(".csv".into()), ..by(State::Failed) };
     assert_eq!(list(store, both).await, [named[2]]);
+    let of = |states| Filter { state: Some(states), ..Filter::default() };
+    assert_eq!(list(store, of(States::Open)).await, [named[3], named[1], named[0]]);
+    assert_eq!(list(store, of(States::Ended)).await, [named[2]]);
+}
+
+pub async fn a_sender_s_own_are_told_from_those_of_others(bench: &Bench) {
+    let store = &*bench.store;
+    let mut sent = Vec::new();
+    for sender in ["anna", "Anna", "anna ", "bert"] {
+        sent.push(register(store, &NewUpload { sender: sender.into(), ..new_upload() }).await);
+    }
+    let by = |sender: &str| Filter { sender: Some(sender.into()), ..Filter::default() };
+    for (sender, id) in ["anna", "Anna", "anna ", "bert"].into_iter().zip(sent) {
+        assert_eq!(list(store, by(sender)).await, [id], "{sender:?}");
+    }
+    assert_eq!(list(store, by("an%")).await, []);
+}
+
+pub async fn the_same_content_is_found_again(bench: &Bench) {
+    let store = &*bench.store;
+    let sample = |digit: &str| Some(digit.repeat(64));
+    let mut all = Vec::new();
+    for (size, of) in [(10, sample("a")), (10, sample("b")), (11, sample("a")), (10, sample("a")), (10, None)] {
+        all.push(register(store, &NewUpload { size, sample: of, ..new_upload() }).await);
+    }
+    let same = |of: &str, size| Filter { content: Some(Content { sample: of.repeat(64), size }), ..Filter::default() };
+    assert_eq!(list(store, same("a", 10)).await, [all[3], all[0]]);
+    assert_eq!(list(store, Filter { limit: 1, ..same("a", 10) }).await, [all[3]]);
+    assert_eq!(list(store, same("a", 11)).await, [all[2]]);
+    assert_eq!(list(store, same("c", 10)).await, []);
+    assert_eq!(list(store, same("a", u64::MAX)).await, []);
 }
 
 pub async fn an_id_is_found_by_its_beginning(bench: &Bench) {

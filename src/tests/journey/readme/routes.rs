@@ -33,20 +33,24 @@ async fn every_route_in_the_readme_answers() {
         let (method, path) = route.split_once(' ').unwrap();
         let id = upload_for(path, &server, &idle).await;
         let asked = if path.ends_with("/cancel") { &idle } else { &server };
-        let filled = path.replace("{id}", &id).replace("{filename}", "users.csv");
+        let size = example::CSV.len().to_string();
+        let filled = path.replace("{id}", &id).replace("{filename}", "users.csv").replace("{size}", &size);
         assert!(!filled.contains(['{', '<', '…']), "what stands for what in `{route}`?");
         let request = asked.http.request(method.parse::<Method>().unwrap(), format!("{}{filled}", asked.url));
         let part = || multipart::Part::bytes(example::CSV).file_name("users.csv");
         let request = match (method, path) {
             ("POST", "/uploads") => request.multipart(multipart::Form::new().part("file", part())),
             ("POST", "/upload") => request.multipart(multipart::Form::new().part("csvdata", part())),
-            ("POST", "/preview") | ("PUT", _) => request.body(example::CSV),
+            ("POST", "/preview" | "/known?size={size}") | ("PUT", _) => request.body(example::CSV),
             _ => request,
         };
         let answer = request.send().await.unwrap();
         let (status, body) = (answer.status(), answer.bytes().await.unwrap());
         let text = String::from_utf8_lossy(&body);
         assert!(status.is_success() && !body.is_empty(), "{route}: {status}\n{text}");
+        if path.starts_with("/events") {
+            assert!(text.contains("event: upload\ndata: {") && text.contains(&id), "{route}: {text}");
+        }
         came_true(&route, asked, &id, status, serde_json::from_slice(&body).unwrap_or_default()).await;
     }
 }
@@ -62,6 +66,8 @@ async fn came_true(route: &str, server: &Server, id: &str, status: StatusCode, a
         "retry" => assert_ne!(answer["state"], "failed", "{answer}"),
         "{id}" => assert_eq!((new, &answer["state"]), (id, &"done".into())),
         "uploads" => assert!(answer["uploads"].as_array().unwrap().iter().any(|upload| upload["id"] == id)),
+        "known?size={size}" => assert!(answer["uploads"].as_array().unwrap().iter().any(|upload| upload["id"] == id)),
+        "sample" => assert!(answer["rejects"][0]["count"].as_u64() > Some(0), "{answer}"),
         "receipt" => assert_eq!(answer["read"], 21, "{answer}"),
         "events" => assert!(!answer["events"].as_array().unwrap().is_empty()),
         "readyz" => assert_eq!(answer["status"], "ready", "{answer}"),
