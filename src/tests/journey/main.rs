@@ -13,6 +13,7 @@ mod content;
 mod embedded;
 mod exposed;
 mod fetch;
+mod follow;
 mod generator;
 mod import;
 mod kcat;
