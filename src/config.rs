@@ -241,6 +241,8 @@ pub struct Spool {
     pub keep: Duration,
     /// How long those of a `failed` or `cancelled` upload are kept that was never archived.
     pub keep_failed: Duration,
+    /// How long a resumable upload waits for its next byte.
+    pub expire: Duration,
     /// Free disk space that uploads never take.
     pub free_bytes: u64,
 }

@@ -5,7 +5,8 @@
 //! |---|---|
 //! | `spool.json` | the spool's own id, made once |
 //! | `{id}.part` | bytes that are arriving; whoever receives them holds the file's lock |
-//! | `{id}.arrival.json` | who sends them and since when; only for showing |
+//! | `{id}.arrival.json` | who sends them and since when; of a resumable upload also what it goes on from |
+//! | `{id}.arrival.tmp` | the same before it has its name |
 //! | `{id}.info.tmp` | the info file before it has its name; its writer holds its lock |
 //! | `{id}.data` | the bytes of a received upload |
 //! | `{id}.info.json` | what is known of it; the upload exists from the moment this file has its name |
@@ -14,6 +15,7 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -24,14 +26,18 @@ use crate::{
     config,
     disk::Disks,
     error::{Error, Result, Service},
-    upload::{EpochMs, NewUpload, Place, UploadId},
+    upload::{NewUpload, Place, UploadId},
 };
 
+mod arrival;
 mod commit;
 mod disk;
 mod incoming;
 mod orphans;
+mod unfinished;
+mod writer;
 
+pub use arrival::{Arrival, Receiving, Resume};
 pub use incoming::Incoming;
 
 /// A spool folder. Several processes may share one.
@@ -42,26 +48,9 @@ pub struct Spool {
     host: String,
     /// Free disk space that uploads never take.
     free_bytes: u64,
+    /// How long a resumable upload waits for its next byte.
+    expire: Duration,
     disks: Disks,
-}
-
-/// What is known of an upload before its first byte, for showing it while it arrives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Arrival {
-    pub id: UploadId,
-    pub filename: String,
-    pub sender: String,
-    pub started_ms: EpochMs,
-    /// As the sender announced it, bytes.
-    pub size: Option<u64>,
-}
-
-/// An upload that is arriving, in this process or another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receiving {
-    pub arrival: Arrival,
-    /// Bytes on disk so far.
-    pub received: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -76,6 +65,7 @@ const INFO_TEMP: &str = "info.tmp";
 const DATA: &str = "data";
 const PART: &str = "part";
 const ARRIVAL: &str = "arrival.json";
+const ARRIVAL_TEMP: &str = "arrival.tmp";
 
 impl Spool {
     /// Opens the folder and makes it, with an id of its own, where it is not there yet.
@@ -85,7 +75,7 @@ impl Spool {
         let folder = folder.map_err(|error| cannot_open(doing(), error))?;
         let id = identity(&folder)?;
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Ok(Self { folder, id, host, free_bytes: config.free_bytes, disks })
+        Ok(Self { folder, id, host, free_bytes: config.free_bytes, expire: config.expire, disks })
     }
 
     /// The id kept in the folder: tells a shared spool from another machine's folder of the same name.
@@ -160,27 +150,10 @@ impl Spool {
         new.place = self.place(new.id, new.place.server);
         let doing = || format!("loading upload {from} again as {}", new.id);
         fs::hard_link(self.path(from), self.path(new.id)).map_err(|error| self.disk_error(doing(), error))?;
-        commit::Commit { spool: self, info: &new, part: None }
+        commit::Commit { spool: self, info: &new, part: None, is_resumable: false }
             .run()
             .map_err(|error| self.disk_error(doing(), error))?;
         Ok(new)
-    }
-
-    /// Uploads that are arriving now, in this process and in others. Blocking.
-    pub fn receiving(&self) -> Result<Vec<Receiving>> {
-        let mut found = Vec::new();
-        for id in self.ids_of(PART)? {
-            let Ok(part) = File::open(self.file(id, PART)) else { continue };
-            let free = part.try_lock().is_ok();
-            let (Ok(metadata), Ok(Some(arrival))) = (part.metadata(), self.json(&self.file(id, ARRIVAL))) else {
-                continue;
-            };
-            if !free {
-                found.push(Receiving { arrival, received: metadata.len() });
-            }
-        }
-        found.sort_unstable_by_key(|receiving| std::cmp::Reverse(receiving.arrival.id));
-        Ok(found)
     }
 
     /// Ids of all files of one kind.

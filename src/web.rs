@@ -44,6 +44,7 @@ pub mod status;
 mod tagged;
 mod tls;
 mod tokens;
+mod tus;
 mod uploads;
 
 pub use caller::new_token;
@@ -82,6 +83,7 @@ pub struct Context {
     /// What those who follow uploads are told.
     board: Arc<events::Board>,
     tls: Option<Arc<tls::Tls>>,
+    holders: Arc<tus::Holders>,
     /// Resolves when the upload before has been registered.
     last_registration: Arc<Mutex<Option<oneshot::Receiver<()>>>>,
 }
@@ -101,7 +103,7 @@ impl Context {
         let upload_slots = Arc::new(Semaphore::new(config.server.max_uploads_at_once));
         let board = Arc::new(events::Board::new(status::now_ms()));
         let tls = config.server.tls.as_ref().map(tls::Tls::open).transpose()?;
-        let last_registration = Arc::default();
+        let (holders, last_registration) = (Arc::default(), Arc::default());
         Ok(Self {
             config,
             receiver,
@@ -115,6 +117,7 @@ impl Context {
             upload_slots,
             board,
             tls,
+            holders,
             last_registration,
         })
     }

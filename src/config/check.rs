@@ -319,5 +319,5 @@ fn spool(file: file::Spool, check: &Check, data: &Path) -> Result<Spool> {
             "spool.keep_failed is shorter than spool.keep: what failed needs a person, and is kept at least as long",
         ));
     }
-    Ok(Spool { path, keep: keep.0, keep_failed: keep_failed.0, free_bytes: free.0 })
+    Ok(Spool { path, keep: keep.0, keep_failed: keep_failed.0, expire: file.expire.0.0, free_bytes: free.0 })
 }

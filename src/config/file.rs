@@ -183,5 +183,6 @@ section!(Spool {
     path: Option<Text<String>> = None,
     keep: Text<Span> = seconds(DAY_S),
     keep_failed: Text<Span> = seconds(30 * DAY_S),
+    expire: Text<Span> = seconds(7 * DAY_S),
     free_bytes: Text<Size> = Text(Size(1 << 30)),
 });

@@ -50,6 +50,7 @@ pub fn settings(config: &Config) -> Vec<Setting> {
     all.put("spool.path", &config.spool.path);
     all.put("spool.keep", span(config.spool.keep));
     all.put("spool.keep_failed", span(config.spool.keep_failed));
+    all.put("spool.expire", span(config.spool.expire));
     all.put("spool.free_bytes", size(config.spool.free_bytes));
     all.0
 }

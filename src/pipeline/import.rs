@@ -82,7 +82,7 @@ impl Pipeline {
     where
         S: Stream<Item = std::io::Result<Bytes>> + Unpin,
     {
-        let receiver = Receiver { idle: None, stop: stop.clone(), ..Receiver::new(self.spool()?, self.config.clone()) };
+        let receiver = Receiver { pace: None, stop: stop.clone(), ..Receiver::new(self.spool()?, self.config.clone()) };
         receiver.receive(offer, stream).await
     }
 

@@ -8,11 +8,12 @@ use tracing::{info, warn};
 
 use crate::{
     archive::name,
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     pipeline::{
         Pipeline,
         process::{self, base_name, has_other_rules},
         reach::{Reach, missing},
+        receive::Receiver,
     },
     receipt::Receipt,
     rows::RULES,
@@ -56,6 +57,7 @@ pub async fn spool(pipeline: &Pipeline, stop: &CancellationToken) -> Result<()> 
 
 async fn register_and_announce(pipeline: &Pipeline, registered: &mut HashSet<UploadId>) -> Result<()> {
     let spool = pipeline.spool()?;
+    finish_whole(pipeline).await?;
     pipeline.check_ledger().await?;
     let unregistered = spool.ids()?.into_iter().rev().filter(|id| !registered.contains(id)).collect::<Vec<_>>();
     for id in unregistered {
@@ -70,6 +72,20 @@ async fn register_and_announce(pipeline: &Pipeline, registered: &mut HashSet<Upl
     }
     for upload in pipeline.store.unannounced(Some(spool.id()), BATCH).await? {
         pipeline.announce(&upload.new).await?;
+    }
+    Ok(())
+}
+
+/// Makes uploads of resumable ones whose last byte came just before a server died.
+async fn finish_whole(pipeline: &Pipeline) -> Result<()> {
+    let receiver = Receiver::new(pipeline.spool()?, pipeline.config.clone());
+    for id in receiver.spool.whole()? {
+        match receiver.complete_whole(id).await {
+            Ok(Some(new)) => info!(upload = %id, size = new.size, "its last byte was there: received"),
+            Ok(None) => {}
+            Err(error) if error.kind == Kind::Rejected => warn!(upload = %id, %error, "refused"),
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }

@@ -1,200 +1,258 @@
-//! An upload while it arrives: its bytes go through a channel to a thread of its own that writes, hashes and syncs
-//! them, so neither the network nor other uploads wait for the disk, and memory stays constant.
+//! An upload while it arrives: bytes are collected and handed to the disk in batches, one at a time, and reach it while
+//! more arrive. So neither the network nor other uploads wait for the disk, memory stays constant, and an upload that
+//! waits for its sender holds no thread.
 
-use std::{
-    fs::File,
-    io::{self, Write},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{mem, sync::Arc};
 
 use bytes::Bytes;
-use chrono::Utc;
-use sha2::{Digest, Sha256};
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinHandle,
-};
-use tracing::debug;
+use tokio::task::JoinHandle;
 
 use crate::{
-    disk::Room,
     error::{Error, Result},
-    hash,
     upload::{NewUpload, UploadId},
 };
 
-use super::{ARRIVAL, Arrival, PART, Spool, commit::Commit, create_locked};
+use super::{
+    Arrival, Spool,
+    writer::{Point, Writer},
+};
 
-/// Chunks that may wait for the disk.
-const CHUNKS_WAITING: usize = 16;
-/// Bytes after which what was written is synced, so that the last sync is short.
-const SYNC_BYTES: u64 = 32 << 20;
-/// Bytes after which free space is looked at again.
-const ROOM_BYTES: u64 = 64 << 20;
+/// Bytes that are handed to the disk at once.
+const BATCH_BYTES: usize = 512 << 10;
+/// Bytes after which what was written is synced, beside what follows, so that the last sync is short.
+const SYNC_BYTES: u64 = 16 << 20;
+/// Most bytes that are written and not synced: a disk that is slower than the sender holds it up.
+const UNSYNCED_BYTES: u64 = 128 << 20;
 
-/// The bytes of an arriving upload. Dropped before `finish`, nothing of it stays.
+/// The bytes of an arriving upload. Dropped before its end, nothing of it stays, unless it can be resumed.
 pub struct Incoming {
-    arrival: Arrival,
-    orders: mpsc::Sender<Order>,
-    /// `None` once its end was awaited.
-    writer: Option<JoinHandle<Result<()>>>,
-}
-
-enum Order {
-    Write(Bytes),
-    Finish(Box<NewUpload>, oneshot::Sender<Result<NewUpload>>),
+    id: UploadId,
+    waiting: Vec<Bytes>,
+    waiting_bytes: usize,
+    /// `None` while it writes, and after its task died.
+    writer: Option<Writer>,
+    writing: Option<JoinHandle<(Writer, Result<()>)>>,
+    syncing: Option<JoinHandle<Result<()>>>,
+    /// Size at which the last sync began.
+    synced: u64,
+    /// The end of what was there before bytes whose checksum is to be compared.
+    verified: Option<Point>,
 }
 
 impl Spool {
     /// Begins an upload. `Transient` (service `Disk`) when there is no room for it.
     pub async fn begin(self: &Arc<Self>, arrival: Arrival) -> Result<Incoming> {
-        let (orders, receiver) = mpsc::channel(CHUNKS_WAITING);
-        let (begun, has_begun) = oneshot::channel();
-        let (spool, id, note) = (self.clone(), arrival.id, arrival.clone());
-        let writer = tokio::task::spawn_blocking(move || {
-            let writer = match Writer::begin(spool, &note) {
-                Ok(writer) => writer,
-                Err(error) => {
-                    begun.send(Err(error)).ok();
-                    return Ok(());
-                }
-            };
-            // Whether or not somebody still waits: a request that is gone has dropped its end of `orders`, too.
-            begun.send(Ok(())).ok();
-            writer.run(receiver)
-        });
-        match has_begun.await {
-            Ok(answer) => answer.map(|()| Incoming { arrival, orders, writer: Some(writer) }),
-            Err(_) => Err(Error::fatal("writer_died", format!("receiving upload {id}: its writer ended"))),
-        }
+        let spool = self.clone();
+        Ok(Incoming::new(blocking(move || Writer::begin(spool, arrival)).await?))
+    }
+
+    /// Goes on with a resumable upload where it was left; `None` where there is none of that id. `Transient` (service
+    /// `Disk`) when there is no room for the rest, or another process receives it.
+    pub async fn resume(self: &Arc<Self>, id: UploadId) -> Result<Option<Incoming>> {
+        let spool = self.clone();
+        Ok(blocking(move || Writer::resume(spool, id)).await?.map(Incoming::new))
     }
 }
 
 impl Incoming {
+    fn new(writer: Writer) -> Self {
+        Self {
+            id: writer.arrival.id,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            synced: writer.size,
+            writer: Some(writer),
+            writing: None,
+            syncing: None,
+            verified: None,
+        }
+    }
+
     pub fn id(&self) -> UploadId {
-        self.arrival.id
+        self.id
     }
 
-    /// Adds bytes. They are on disk when `finish` returns.
+    /// Bytes so far.
+    pub async fn size(&mut self) -> Result<u64> {
+        Ok(self.written().await?.size)
+    }
+
+    /// What is known of it.
+    pub async fn arrival(&mut self) -> Result<&mut Arrival> {
+        Ok(&mut self.settled().await?.arrival)
+    }
+
+    /// The first bytes of it, at most `most`.
+    pub async fn head(&mut self, most: u64) -> Result<Vec<u8>> {
+        self.written().await?.head(most)
+    }
+
+    /// From here on bytes count only when `accept` says so: a process that dies before leaves none of them. Blocks
+    /// until that is on disk.
+    pub async fn unverified(&mut self) -> Result<()> {
+        let writer = self.settled().await?;
+        if let Some(resume) = &mut writer.arrival.resume {
+            resume.is_unverified = true;
+        }
+        let (note, spool) = (writer.note(writer.point()), writer.spool.clone());
+        self.verified = Some(writer.point());
+        let doing = format!("receiving upload {}", self.id);
+        blocking(move || note.write(&spool, true).map_err(|error| spool.disk_error(doing, error))).await
+    }
+
+    /// The bytes since `unverified` were compared, and are right.
+    pub fn accept(&mut self) {
+        self.verified = None;
+    }
+
+    /// Adds bytes. They are on disk when `pause` or `finish` returns.
     pub async fn write(&mut self, bytes: Bytes) -> Result<()> {
-        match self.orders.send(Order::Write(bytes)).await {
-            Ok(()) => Ok(()),
-            Err(_) => Err(self.failure().await),
+        self.waiting_bytes += bytes.len();
+        self.waiting.push(bytes);
+        if self.waiting_bytes < BATCH_BYTES {
+            return Ok(());
         }
-    }
-
-    /// Makes an upload of what was written: size, hash, time of receipt and place are filled in. Durable when it
-    /// returns; on an error nothing of it is left.
-    pub async fn finish(mut self, new: NewUpload) -> Result<NewUpload> {
-        let (answer, answered) = oneshot::channel();
-        if self.orders.send(Order::Finish(Box::new(new), answer)).await.is_err() {
-            return Err(self.failure().await);
-        }
-        match answered.await {
-            Ok(result) => result,
-            Err(_) => Err(self.failure().await),
-        }
-    }
-
-    /// Drops the upload and waits until nothing of it is left.
-    pub async fn discard(self) {
-        let Self { orders, writer, arrival } = self;
-        drop(orders);
-        let Some(writer) = writer else { return };
-        if let Ok(Err(error)) = writer.await {
-            debug!(upload = %arrival.id, %error, "discarded after an error");
-        }
-    }
-
-    async fn failure(&mut self) -> Error {
-        let doing = format!("receiving upload {}", self.arrival.id);
-        let Some(writer) = self.writer.take() else {
-            return Error::fatal("writer_died", format!("{doing}: its writer has failed before"));
-        };
-        match writer.await {
-            Ok(Err(error)) => error,
-            Ok(Ok(())) => Error::fatal("writer_died", format!("{doing}: its writer ended early")),
-            Err(error) => Error::fatal("writer_died", doing).because(error),
-        }
-    }
-}
-
-/// The thread's side.
-struct Writer {
-    spool: Arc<Spool>,
-    id: UploadId,
-    part: File,
-    hash: Sha256,
-    size: u64,
-    /// `size`, for others who ask how much of the room is still needed.
-    written: Arc<AtomicU64>,
-    _room: Room,
-}
-
-impl Writer {
-    fn begin(spool: Arc<Spool>, arrival: &Arrival) -> Result<Self> {
-        let written = Arc::new(AtomicU64::new(0));
-        let room = spool.room(arrival.size.unwrap_or(0), &written)?;
-        let id = arrival.id;
-        let doing = || format!("beginning upload {id} in the spool {}", spool.folder.display());
-        let part = create_locked(&spool.file(id, PART)).map_err(|error| spool.disk_error(doing(), error))?;
-        let note = serde_json::to_vec(arrival).map_err(io::Error::from);
-        if let Err(error) = note.and_then(|note| std::fs::write(spool.file(id, ARRIVAL), note)) {
-            spool.erase(id);
-            return Err(spool.disk_error(doing(), error));
-        }
-        Ok(Self { spool, id, part, hash: Sha256::new(), size: 0, written, _room: room })
-    }
-
-    fn run(mut self, mut orders: mpsc::Receiver<Order>) -> Result<()> {
-        while let Some(order) = orders.blocking_recv() {
-            match order {
-                Order::Write(bytes) => {
-                    if let Err(error) = self.write(&bytes) {
-                        self.spool.erase(self.id);
-                        return Err(error);
-                    }
-                }
-                Order::Finish(new, answer) => {
-                    // When nobody waits for the answer any more the upload stands all the same: it is whole.
-                    answer.send(self.finish(*new)).ok();
-                    return Ok(());
-                }
-            }
-        }
-        self.spool.erase(self.id);
+        self.settled().await?;
+        self.keep_syncing().await?;
+        self.begin_writing();
         Ok(())
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let before = self.size;
-        self.size += bytes.len() as u64;
-        self.hash.update(bytes);
-        let mut written = self.part.write_all(bytes);
-        if written.is_ok() && before / SYNC_BYTES != self.size / SYNC_BYTES {
-            written = self.part.sync_data();
+    /// Hands what waits to the disk if that has nothing to do: for a sender that pauses.
+    pub async fn flush(&mut self) -> Result<()> {
+        if self.writing.as_ref().is_none_or(JoinHandle::is_finished) && self.waiting_bytes > 0 {
+            self.settled().await?;
+            self.begin_writing();
         }
-        written.map_err(|error| self.failed(error))?;
-        self.written.store(self.size, Ordering::Relaxed);
-        if before / ROOM_BYTES != self.size / ROOM_BYTES { self.spool.check_room(0) } else { Ok(()) }
+        Ok(())
     }
 
-    fn finish(self, mut new: NewUpload) -> Result<NewUpload> {
-        new.size = self.size;
-        new.sha256 = Some(self.hash.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect());
-        new.sample = Some(hash::sample(&self.part, self.size).map_err(|error| self.failed(error))?);
-        new.received_ms = Utc::now().timestamp_millis();
-        new.place = self.spool.place(self.id, new.place.server.take());
-        let commit = Commit { spool: &self.spool, info: &new, part: Some(&self.part) };
-        commit.run().map_err(|error| self.failed(error))?;
-        Ok(new)
+    fn begin_writing(&mut self) {
+        let Some(mut writer) = self.writer.take() else { return };
+        self.waiting_bytes = 0;
+        let batch = mem::take(&mut self.waiting);
+        self.writing = Some(tokio::task::spawn_blocking(move || {
+            let written = writer.write(&batch);
+            (writer, written)
+        }));
     }
 
-    fn failed(&self, error: io::Error) -> Error {
-        let doing = format!("writing upload {} to the spool {}", self.id, self.spool.folder.display());
-        self.spool.disk_error(doing, error)
+    /// Waits for the batch that is being written.
+    async fn settled(&mut self) -> Result<&mut Writer> {
+        let doing = || format!("receiving upload {}", self.id);
+        if let Some(writing) = self.writing.take() {
+            let (writer, written) =
+                writing.await.map_err(|error| Error::fatal("writer_died", doing()).because(error))?;
+            self.writer = Some(writer);
+            if written.is_err() {
+                // It would follow on what is not there.
+                self.waiting.clear();
+                self.waiting_bytes = 0;
+            }
+            written?;
+        }
+        self.writer.as_mut().ok_or_else(|| Error::fatal("writer_died", doing()))
+    }
+
+    /// Waits until all that came is written.
+    async fn written(&mut self) -> Result<&mut Writer> {
+        self.settled().await?;
+        if self.waiting_bytes > 0 {
+            self.begin_writing();
+        }
+        self.settled().await
+    }
+
+    async fn keep_syncing(&mut self) -> Result<()> {
+        let Some(writer) = &self.writer else { return Ok(()) };
+        let (size, unsynced) = (writer.size, writer.size - self.synced.min(writer.size));
+        if unsynced < SYNC_BYTES {
+            return Ok(());
+        }
+        if let Some(syncing) = self.syncing.take_if(|syncing| syncing.is_finished() || unsynced >= UNSYNCED_BYTES) {
+            joined(syncing).await?;
+        }
+        if self.syncing.is_some() {
+            return Ok(());
+        }
+        let note = (writer.is_resumable() && self.verified.is_none()).then(|| writer.note(writer.point()));
+        let (part, spool, id) = (writer.part.clone(), writer.spool.clone(), self.id);
+        self.synced = size;
+        self.syncing = Some(tokio::task::spawn_blocking(move || {
+            let synced = part.sync_data().and_then(|()| note.map_or(Ok(()), |note| note.write(&spool, false)));
+            synced.map_err(|error| spool.disk_error(format!("writing upload {id} to the disk"), error))
+        }));
+        Ok(())
+    }
+
+    /// Everything is written when this returns, and nothing is under way.
+    async fn drained(&mut self) -> Result<()> {
+        let mut outcome = self.written().await.map(drop);
+        if let Some(syncing) = self.syncing.take() {
+            outcome = outcome.and(joined(syncing).await);
+        }
+        outcome
+    }
+
+    /// Makes an upload of what was written: size, hashes, time of receipt and place are filled in. Durable when it
+    /// returns; on an error nothing of it is left.
+    pub async fn finish(mut self, new: NewUpload) -> Result<NewUpload> {
+        if let Err(error) = self.drained().await {
+            self.discard().await;
+            return Err(error);
+        }
+        let Some(writer) = self.writer.take() else { return Err(self.died()) };
+        blocking(move || writer.finish(new)).await
+    }
+
+    /// Leaves a resumable upload to whoever goes on with it, without the bytes that were not accepted. What it returns
+    /// is on disk. Also after an error of `write`: what was written before stays.
+    pub async fn pause(mut self) -> Result<Arrival> {
+        let drained = self.drained().await;
+        let Some(mut writer) = self.writer.take() else { return Err(drained.err().unwrap_or_else(|| self.died())) };
+        let verified = self.verified.take();
+        let paused = blocking(move || {
+            if let Some(point) = verified {
+                writer.back_to(point)?;
+            }
+            writer.pause()
+        });
+        let paused = paused.await;
+        drained.and(paused)
+    }
+
+    /// Drops the upload and waits until nothing of it is left.
+    pub async fn discard(mut self) {
+        // What went wrong before does not matter any more.
+        self.waiting.clear();
+        self.waiting_bytes = 0;
+        self.drained().await.ok();
+        if let Some(writer) = self.writer.take() {
+            blocking(move || Ok(writer.discard())).await.ok();
+        }
+    }
+
+    fn died(&self) -> Error {
+        Error::fatal("writer_died", format!("receiving upload {}", self.id))
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        // Removing a large file takes a while; one that is being written is dropped by the thread that writes it.
+        if let (Some(writer), Ok(runtime)) = (self.writer.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn_blocking(move || drop(writer));
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    joined(tokio::task::spawn_blocking(work)).await
+}
+
+async fn joined<T>(task: JoinHandle<Result<T>>) -> Result<T> {
+    match task.await {
+        Ok(result) => result,
+        Err(error) => Err(Error::fatal("writer_died", "writing to the spool").because(error)),
     }
 }

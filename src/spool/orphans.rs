@@ -1,4 +1,5 @@
-//! What processes that died left in the spool: found by locks that nobody holds, and removed.
+//! What processes that died left in the spool, and uploads that their senders gave up: found by locks that nobody
+//! holds, and removed.
 
 use std::{
     fs::{self, File},
@@ -12,7 +13,7 @@ use tracing::info;
 
 use crate::{error::Result, upload::UploadId};
 
-use super::{ARRIVAL, DATA, INFO, INFO_TEMP, PART, Spool, remove_if_there};
+use super::{ARRIVAL, ARRIVAL_TEMP, DATA, INFO, INFO_TEMP, PART, Spool, remove_if_there};
 
 /// How long bytes without an info file are left alone: their info may be about to get its name.
 const DATA_GRACE: Duration = Duration::from_secs(60);
@@ -26,17 +27,17 @@ impl Spool {
 
     pub(super) fn clean_orphans_older_than(&self, grace: Duration) -> Result<usize> {
         let mut cleaned = 0;
-        for kind in [PART, INFO_TEMP, DATA, ARRIVAL] {
+        for kind in [PART, INFO_TEMP, DATA, ARRIVAL, ARRIVAL_TEMP] {
             for id in self.ids_of(kind)? {
                 let removed = match kind {
                     PART => self.clean_part(id),
                     INFO_TEMP => self.clean_temp(id),
                     DATA => self.clean_data(id, grace),
-                    _ => self.clean_arrival(id),
+                    _ => self.clean_arrival(id, kind),
                 };
                 if removed.map_err(|error| self.broken("cleaning up", &self.file(id, kind), error))? {
                     info!(upload = %id, kind, "removed what an interrupted upload left in the spool");
-                    cleaned += usize::from(kind != ARRIVAL);
+                    cleaned += usize::from(![ARRIVAL, ARRIVAL_TEMP].contains(&kind));
                 }
             }
         }
@@ -66,6 +67,10 @@ impl Spool {
             super::sync_folder(&self.folder)?;
             return Ok(false);
         }
+        // A note that cannot be read tells of nothing that could be gone on with.
+        if self.is_expired(id, Utc::now().timestamp_millis()).is_ok_and(|expired| expired == Some(false)) {
+            return Ok(false);
+        }
         remove_if_there(&self.file(id, PART))
     }
 
@@ -86,13 +91,30 @@ impl Spool {
         if age < grace.as_secs() || self.file(id, INFO).exists() || self.file(id, INFO_TEMP).exists() {
             return Ok(false);
         }
-        remove_if_there(&path)
+        if self.take_back(id)? { Ok(false) } else { remove_if_there(&path) }
     }
 
-    fn clean_arrival(&self, id: UploadId) -> io::Result<bool> {
+    /// Gives the bytes of a resumable upload their unfinished name back, where who made an upload of them died
+    /// before it was one.
+    pub(super) fn take_back(&self, id: UploadId) -> io::Result<bool> {
+        let is_resumable =
+            self.arrival(id).is_ok_and(|arrival| arrival.is_some_and(|arrival| arrival.resume.is_some()));
+        if !is_resumable || self.file(id, PART).exists() {
+            return Ok(false);
+        }
+        // Whoever is about to finish it holds the lock of its bytes, under either name.
+        let Some(_lock) = self.lock_abandoned(id, DATA)? else { return Ok(false) };
+        if self.file(id, INFO).exists() {
+            return Ok(false);
+        }
+        fs::rename(self.file(id, DATA), self.file(id, PART))?;
+        Ok(true)
+    }
+
+    fn clean_arrival(&self, id: UploadId, kind: &str) -> io::Result<bool> {
         if self.file(id, PART).exists() {
             return Ok(false);
         }
-        remove_if_there(&self.file(id, ARRIVAL))
+        remove_if_there(&self.file(id, kind))
     }
 }

@@ -13,12 +13,12 @@ fn spool(folder: &Path) -> Arc<Spool> {
 
 fn spool_keeping(folder: &Path, free_bytes: u64) -> Result<Arc<Spool>> {
     let keep = std::time::Duration::from_secs(1);
-    Spool::open(&config::Spool { path: folder.into(), keep, keep_failed: keep, free_bytes }, Disks::default())
-        .map(Arc::new)
+    let config = config::Spool { path: folder.into(), keep, keep_failed: keep, expire: keep, free_bytes };
+    Spool::open(&config, Disks::default()).map(Arc::new)
 }
 
 fn arrival(size: Option<u64>) -> Arrival {
-    Arrival { id: UploadId::new(), filename: "a.csv".into(), sender: "local".into(), started_ms: 1, size }
+    Arrival { id: UploadId::new(), filename: "a.csv".into(), sender: "local".into(), started_ms: 1, size, resume: None }
 }
 
 fn upload(id: UploadId) -> NewUpload {
@@ -146,7 +146,7 @@ fn after_a_crash_behind_any_step_there_is_no_upload_or_a_whole_one() {
             part.lock().unwrap();
             part.write_all(b"12345").unwrap();
             fs::write(spool.file(new.id, ARRIVAL), "{}").unwrap();
-            let commit = Commit { spool: &spool, info: &new, part: Some(&part) };
+            let commit = Commit { spool: &spool, info: &new, part: Some(&part), is_resumable: false };
             let mut locked = Locked::default();
             for step in &STEPS[..taken] {
                 commit.take(*step, &mut locked).unwrap();
@@ -194,4 +194,129 @@ async fn what_would_take_the_space_to_be_kept_free_is_refused() {
     assert!(error.to_string().contains("are kept free, and the file has"), "{error}");
     assert!(names(folder.path()).is_empty());
     spool.begin(arrival(Some(10))).await.expect("room for a small one").discard().await;
+}
+
+fn resumable(size: u64) -> Arrival {
+    let resume = Resume {
+        media_type: "text/csv".into(),
+        options: RowOptions::default(),
+        metadata: "filename YQ==".into(),
+        offset: 0,
+        hash: Default::default(),
+        is_readable: false,
+        is_unverified: false,
+        boot: String::new(),
+        last_byte_ms: chrono::Utc::now().timestamp_millis(),
+    };
+    Arrival { resume: Some(resume), ..arrival(Some(size)) }
+}
+
+async fn resume(spool: &Arc<Spool>, id: UploadId) -> Incoming {
+    spool.resume(id).await.expect("a disk").expect("it is there")
+}
+
+/// Writes bytes and leaves them as a process does that dies.
+async fn die_behind(mut incoming: Incoming, bytes: &'static str) {
+    incoming.write(Bytes::from_static(bytes.as_bytes())).await.unwrap();
+    incoming.size().await.unwrap();
+    drop(incoming);
+}
+
+#[tokio::test]
+async fn a_resumable_upload_goes_on_where_a_process_died() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = spool(folder.path());
+    let id = spool.begin(resumable(22)).await.unwrap().pause().await.unwrap().id;
+    die_behind(resume(&spool, id).await, "id,name,").await;
+    let mut again = resume(&spool, id).await;
+    assert_eq!(again.size().await.unwrap(), 8);
+    again.write(Bytes::from_static(b"time_of_start\n")).await.unwrap();
+    assert_eq!(spool.clean_orphans_older_than(Duration::ZERO).unwrap(), 0);
+    let new = again.finish(upload(id)).await.unwrap();
+    assert_eq!(new.sha256.as_deref(), Some("30c30cdb769e40daac5da7cc5c3f36fe4e3a6bd6ff550b28320826bd06eafa15"));
+    assert_eq!(names(folder.path()), [format!("{id}.data"), format!("{id}.info.json")]);
+    assert!(spool.resume(id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn after_another_boot_only_what_was_synced_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = spool(folder.path());
+    let mut incoming = spool.begin(resumable(22)).await.unwrap();
+    incoming.write(Bytes::from_static(b"id,name,")).await.unwrap();
+    let mut note = incoming.pause().await.unwrap();
+    die_behind(resume(&spool, note.id).await, "time").await;
+    assert_eq!(spool.receiving_of(note.id).unwrap().unwrap().received, 12);
+    note.resume.as_mut().unwrap().boot = "another".into();
+    note.write(&spool, true).unwrap();
+    let mut again = resume(&spool, note.id).await;
+    assert_eq!(again.size().await.unwrap(), 8);
+    again.write(Bytes::from_static(b"time_of_start\n")).await.unwrap();
+    let new = again.finish(upload(note.id)).await.unwrap();
+    assert_eq!(fs::read(spool.path(new.id)).unwrap(), b"id,name,time_of_start\n");
+    assert_eq!(new.sha256.as_deref(), Some("30c30cdb769e40daac5da7cc5c3f36fe4e3a6bd6ff550b28320826bd06eafa15"));
+}
+
+#[tokio::test]
+async fn of_bytes_whose_checksum_was_not_compared_nothing_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = spool(folder.path());
+    let id = spool.begin(resumable(22)).await.unwrap().pause().await.unwrap().id;
+    die_behind(resume(&spool, id).await, "id").await;
+    let mut incoming = resume(&spool, id).await;
+    incoming.unverified().await.unwrap();
+    die_behind(incoming, "xxxx").await;
+    let mut incoming = resume(&spool, id).await;
+    assert_eq!(incoming.size().await.unwrap(), 2);
+    incoming.unverified().await.unwrap();
+    incoming.write(Bytes::from_static(b"xxxx")).await.unwrap();
+    assert_eq!(incoming.pause().await.unwrap().resume.unwrap().offset, 2);
+    let mut incoming = resume(&spool, id).await;
+    incoming.unverified().await.unwrap();
+    incoming.write(Bytes::from_static(b",name")).await.unwrap();
+    incoming.accept();
+    assert_eq!(incoming.pause().await.unwrap().resume.unwrap().offset, 7);
+    assert_eq!(fs::read(spool.file(id, PART)).unwrap(), b"id,name");
+}
+
+#[tokio::test]
+async fn a_resumable_upload_is_whole_again_after_a_death_behind_any_step_of_its_end() {
+    for taken in 0..=STEPS.len() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = spool(folder.path());
+        let mut incoming = spool.begin(resumable(5)).await.unwrap();
+        incoming.write(Bytes::from_static(b"12345")).await.unwrap();
+        let id = incoming.pause().await.unwrap().id;
+        {
+            let part = File::open(spool.file(id, PART)).unwrap();
+            part.lock().unwrap();
+            let new = upload(id);
+            let commit = Commit { spool: &spool, info: &new, part: Some(&part), is_resumable: true };
+            let mut locked = Locked::default();
+            for step in &STEPS[..taken] {
+                commit.take(*step, &mut locked).unwrap();
+                assert_eq!(spool.clean_orphans_older_than(Duration::ZERO).unwrap(), 0, "{step:?}");
+            }
+        }
+        spool.clean_orphans_older_than(Duration::ZERO).unwrap();
+        let is_upload = taken >= 4;
+        assert_eq!(spool.read(id).unwrap().is_some(), is_upload, "after {taken} steps");
+        assert_eq!(spool.whole().unwrap(), if is_upload { vec![] } else { vec![id] }, "after {taken} steps");
+        if !is_upload {
+            assert_eq!(resume(&spool, id).await.finish(upload(id)).await.unwrap().size, 5);
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_never_write_to_one_upload() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (spool(folder.path()), spool(folder.path()));
+    let incoming = ours.begin(resumable(22)).await.unwrap();
+    let refused = theirs.resume(incoming.id()).await.err().expect("it is held");
+    assert_eq!(refused.code, "upload_locked");
+    let id = incoming.pause().await.unwrap().id;
+    resume(&theirs, id).await.discard().await;
+    assert!(names(folder.path()).is_empty());
+    assert!(ours.resume(id).await.unwrap().is_none());
 }

@@ -25,6 +25,8 @@ pub struct Problem {
     pub upload: Option<UploadId>,
 }
 
+/// The status of the protocol tus for a piece whose checksum is wrong.
+const CHECKSUM_MISMATCH: u16 = 460;
 /// Seconds after which a client may try again what is unavailable.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("10");
 
@@ -71,11 +73,16 @@ impl Problem {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
+        let checksum_mismatch = StatusCode::from_u16(CHECKSUM_MISMATCH).unwrap_or(StatusCode::BAD_REQUEST);
         let status = match (error.kind, error.service, error.code) {
             (Kind::Rejected, _, "too_large") => StatusCode::PAYLOAD_TOO_LARGE,
             (Kind::Rejected, _, "incomplete_upload") => StatusCode::BAD_REQUEST,
             (Kind::Rejected, _, "upload_stalled") => StatusCode::REQUEST_TIMEOUT,
             (Kind::Rejected, _, "no_such_upload") => StatusCode::NOT_FOUND,
+            (Kind::Rejected, _, "size_conflict") => StatusCode::BAD_REQUEST,
+            (Kind::Rejected, _, "checksum_mismatch") => checksum_mismatch,
+            (Kind::Rejected, _, "offset_conflict" | "overtaken_by_request") => StatusCode::CONFLICT,
+            (Kind::Transient, _, "upload_locked") => StatusCode::LOCKED,
             (Kind::Rejected, _, "overtaken" | "rows_stored" | "not_ended") => StatusCode::CONFLICT,
             (Kind::Rejected, ..) => StatusCode::UNPROCESSABLE_ENTITY,
             (Kind::Transient, Some(Service::Disk), _) => StatusCode::INSUFFICIENT_STORAGE,

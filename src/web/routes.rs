@@ -10,7 +10,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
     Context, actions, caller, content, events, guard, health, known, listing, page, preview, rejects, session, status,
-    uploads,
+    tus, uploads,
 };
 
 /// Of a request that signs in: an object with a token.
@@ -22,6 +22,7 @@ pub(super) fn router(context: Context) -> Router {
         .route("/uploads", post(uploads::by_form))
         .route("/uploads/{name}", put(uploads::raw))
         .route("/upload", post(uploads::original))
+        .merge(tus::routes())
         .layer(DefaultBodyLimit::disable());
     // Everything here needs a token, where there are any.
     let guarded = Router::new()

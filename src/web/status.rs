@@ -53,6 +53,9 @@ pub struct UploadView {
     pub owner: Option<String>,
     pub started_at: String,
     pub received_at: Option<String>,
+    /// When an unfinished upload is given up, if no byte comes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
     pub announced_at: Option<String>,
     pub archived_at: Option<String>,
     pub finished_at: Option<String>,
@@ -81,6 +84,9 @@ pub struct ErrorView {
 pub struct Links {
     #[serde(rename = "self")]
     pub own: String,
+    /// Where an unfinished upload goes on, by the protocol tus.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tus: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,6 +157,7 @@ impl UploadView {
             owner: None,
             started_at: time(new.started_ms),
             received_at: Some(time(new.received_ms)),
+            expires_at: None,
             announced_at: None,
             archived_at: None,
             finished_at: None,
@@ -184,7 +191,12 @@ impl UploadView {
             progress: Some(Progress { stage: Stage::Receive, done, total, unit: Unit::Bytes }),
             options: None,
             received_at: None,
-            links: Links { own: format!("/uploads/{}", arrival.id), ..Links::default() },
+            expires_at: receiving.expires_ms.map(time),
+            links: Links {
+                own: format!("/uploads/{}", arrival.id),
+                tus: receiving.expires_ms.map(|_| format!("/files/{}", arrival.id)),
+                ..Links::default()
+            },
             ..Self::spooled(&new, None)
         }
     }
@@ -252,12 +264,12 @@ pub(super) async fn find(context: &Context, id: UploadId) -> Result<Found, Probl
         return Ok(Found::Ledger(Box::new(upload)));
     }
     let spool = context.spool();
-    let (received, receiving) = blocking(move || Ok((spool.read(id)?, spool.receiving()?))).await?;
+    let (received, receiving) = blocking(move || Ok((spool.read(id)?, spool.receiving_of(id)?))).await?;
     if let Some(new) = received {
         let waiting = asked.err().map(|error| waiting_for_store(&error, new.received_ms));
         return Ok(Found::Spool(Box::new(new), waiting));
     }
-    if let Some(receiving) = receiving.into_iter().find(|receiving| receiving.arrival.id == id) {
+    if let Some(receiving) = receiving {
         return Ok(Found::Receiving(receiving));
     }
     asked?;

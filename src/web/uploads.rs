@@ -131,7 +131,7 @@ fn asked(query: Pairs) -> Result<Asked, Problem> {
     Ok(Asked::of_query(pairs))
 }
 
-fn content_length(headers: &HeaderMap) -> Option<u64> {
+pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

@@ -23,6 +23,7 @@ mod names;
 mod outages;
 mod process;
 mod readme;
+mod resumed;
 mod services;
 mod way;
 mod world;

@@ -13,7 +13,10 @@ use userdata::{
     config::*,
     disk::Disks,
     error::Result,
-    pipeline::{again::Again, receive::Receiver},
+    pipeline::{
+        again::Again,
+        receive::{Pace, Receiver},
+    },
     queue::local::Local,
     rows::RowOptions,
     spool::Spool as SpoolFolder,
@@ -74,6 +77,7 @@ pub struct Setup {
     pub free_bytes: u64,
     pub idle: Duration,
     pub database_is_down: bool,
+    pub expire: Duration,
 }
 
 impl Default for Setup {
@@ -89,6 +93,7 @@ impl Default for Setup {
             free_bytes: 0,
             idle,
             database_is_down: false,
+            expire: Duration::from_secs(7 * 24 * 3600),
         }
     }
 }
@@ -116,7 +121,7 @@ impl Server {
             store.init(false).await.unwrap();
         }
         let mut receiver = Receiver::new(spool.clone(), config.clone());
-        receiver.idle = Some(setup.idle);
+        receiver.pace = Some(Pace { idle: setup.idle, ..Pace::default() });
         let intake = Arc::new(AtOnce { store: store.clone(), spool: spool.clone() });
         let archive = Arc::new(Directory::new(folder.path().join("archive")));
         let context = Context::new(receiver, store.clone(), archive, Arc::new(Local::new(store.clone())), intake)?;
@@ -267,6 +272,7 @@ fn config(folder: &Path, setup: &Setup) -> Config {
             path: folder.join("spool"),
             keep: Duration::from_secs(1),
             keep_failed: Duration::from_secs(1),
+            expire: setup.expire,
             free_bytes: setup.free_bytes,
         },
     }

@@ -15,3 +15,4 @@ mod safety;
 mod secure;
 mod sending;
 mod session;
+mod tus;
