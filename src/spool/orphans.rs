@@ -112,7 +112,9 @@ impl Spool {
     }
 
     fn clean_arrival(&self, id: UploadId, kind: &str) -> io::Result<bool> {
-        if self.file(id, PART).exists() {
+        let exists = |kind| self.file(id, kind).exists();
+        // Bytes without an info file are about to become an upload, or to be taken back.
+        if exists(PART) || (exists(DATA) && !exists(INFO)) {
             return Ok(false);
         }
         remove_if_there(&self.file(id, kind))

@@ -4,7 +4,7 @@
 
 use axum::{
     Extension, Router,
-    body::Body,
+    body::{Body, HttpBody},
     extract::{Path, Query, Request, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
@@ -182,7 +182,7 @@ fn finished_already(
     new: NewUpload,
     body: Body,
 ) -> Result<Response, Problem> {
-    if offset == new.size && uploads::content_length(headers) == Some(0) {
+    if offset == new.size && body.size_hint().exact() == Some(0) {
         let progress = Progress::Finished(Box::new(new));
         return Ok((StatusCode::NO_CONTENT, progressed(context, &progress)).into_response());
     }

@@ -95,7 +95,8 @@ impl Receiver {
     /// Makes an upload of one whose last byte came before a process died. `None` where it is not so.
     pub async fn complete_whole(&self, id: UploadId) -> Result<Option<NewUpload>> {
         let Some(mut incoming) = self.spool.resume(id).await? else { return Ok(None) };
-        let readable = self.read_beginning(&mut incoming).await;
+        let is_whole = incoming.arrival().await?.size == Some(incoming.size().await?);
+        let readable = self.read_beginning(&mut incoming, is_whole).await;
         Ok(match self.end(incoming, readable).await? {
             Progress::Finished(new) => Some(*new),
             Progress::Unfinished(_) => None,
@@ -159,26 +160,27 @@ impl Receiver {
         S: Stream<Item = Result<Bytes, E>> + Unpin,
         E: fmt::Display,
     {
-        if piece.checksum.is_some() {
+        let is_verified = piece.checksum.is_some();
+        if is_verified {
             incoming.unverified().await?;
         }
-        let arrival = incoming.arrival().await?;
-        let resume = arrival.resume.clone();
+        let resume = incoming.arrival().await?.resume.clone();
         let options = resume.as_ref().map(|resume| resume.options.clone()).unwrap_or_default();
-        let mut sniffer = None;
-        if resume.is_some_and(|resume| !resume.is_readable) {
-            let mut beginning = Sniffer::new(&options);
+        let is_readable = resume.is_none_or(|resume| resume.is_readable);
+        // What may have been damaged on its way says nothing of the file.
+        let mut sniffer = (!is_readable && !is_verified).then(|| Sniffer::new(&options));
+        if let Some(beginning) = &mut sniffer {
             let head = incoming.head(beginning.most()).await?;
-            // What is there already was looked at when it came, and was not enough.
-            let is_readable = beginning.add(&head).map_err(Broken::by_file)?;
-            sniffer = (!is_readable).then_some(beginning);
+            if beginning.add(&head).map_err(Broken::by_file)? {
+                sniffer = None;
+            }
         }
         let (checksum, begun_at) = (piece.checksum, piece.offset);
         let mut copying = Copying { incoming, sniffer, checksum, size, begun_at, is_resumable: true };
         let copied = self.copy(&mut copying, body, &piece.overtaken).await;
-        let (is_readable, checksum) = (copying.sniffer.is_none(), copying.checksum.take());
-        if is_readable && let Some(resume) = &mut incoming.arrival().await?.resume {
-            resume.is_readable = true;
+        let (is_known, checksum) = (copying.sniffer.is_none() && !is_verified, copying.checksum.take());
+        if let Some(resume) = &mut incoming.arrival().await?.resume {
+            resume.is_readable |= is_known;
         }
         copied?;
         if checksum.is_some_and(|checksum| !checksum.is_right()) {
@@ -187,22 +189,24 @@ impl Receiver {
             return Err(Error::rejected("checksum_mismatch", text).next(next).into());
         }
         incoming.accept();
-        // What ends within its first record is looked at as a whole.
-        if Some(incoming.size().await?) == size {
-            self.read_beginning(incoming).await?;
-        }
-        Ok(())
+        let is_whole = Some(incoming.size().await?) == size;
+        if is_verified || is_whole { self.read_beginning(incoming, is_whole).await } else { Ok(()) }
     }
 
-    /// The file is all there: whether it can be loaded, where that is not known yet.
-    async fn read_beginning(&self, incoming: &mut Incoming) -> Result<(), Broken> {
+    /// Whether the file can be loaded, by what there is of it, where that is not known yet.
+    async fn read_beginning(&self, incoming: &mut Incoming, is_whole: bool) -> Result<(), Broken> {
         let Some(resume) = incoming.arrival().await?.resume.clone().filter(|resume| !resume.is_readable) else {
             return Ok(());
         };
         let mut sniffer = Sniffer::new(&resume.options);
         let head = incoming.head(sniffer.most()).await?;
-        let known = sniffer.add(&head).map_err(Broken::by_file)?;
-        if !known { sniffer.end().map_err(Broken::by_file) } else { Ok(()) }
+        if sniffer.add(&head).map_err(Broken::by_file)? {
+            if let Some(resume) = &mut incoming.arrival().await?.resume {
+                resume.is_readable = true;
+            }
+            return Ok(());
+        }
+        if is_whole { sniffer.end().map_err(Broken::by_file) } else { Ok(()) }
     }
 
     /// Leaves the upload as what was `done` with it says: finished, waiting for more, or gone.

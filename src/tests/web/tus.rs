@@ -191,16 +191,11 @@ async fn each_request_that_the_protocol_forbids_is_refused_and_changes_nothing()
         (server.patch(&file, 30, "x").header("upload-checksum", "sha1 !"), 400, "bad_tus_header"),
         (server.patch(unknown, 0, "x"), 404, "no_such_upload"),
         (server.tus("DELETE", unknown), 404, "no_such_upload"),
-        (server.patch("/files/..", 0, "x"), 404, "no_such_upload"),
         (server.tus("POST", &file), 405, "method_not_allowed"),
     ];
     for (request, status, code) in refused {
         let asked = format!("{request:?}");
         let response = request.send().await.unwrap();
-        if asked.contains("/files/..") {
-            // The client itself takes such a path apart.
-            continue;
-        }
         assert_eq!(header(&response, "tus-resumable"), "1.0.0", "{asked}");
         if status == 412 {
             assert_eq!(header(&response, "tus-version"), "1.0.0");
