@@ -228,7 +228,11 @@ impl Incoming {
         self.waiting_bytes = 0;
         self.drained().await.ok();
         if let Some(writer) = self.writer.take() {
-            blocking(move || Ok(writer.discard())).await.ok();
+            let discarded = blocking(move || {
+                writer.discard();
+                Ok(())
+            });
+            discarded.await.ok();
         }
     }
 

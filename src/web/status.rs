@@ -236,7 +236,7 @@ pub(super) async fn ask<T>(context: &Context, asked: impl Future<Output = Result
 pub(super) enum Found {
     Ledger(Box<Upload>),
     Spool(Box<NewUpload>, Option<Waiting>),
-    Receiving(Receiving),
+    Receiving(Box<Receiving>),
 }
 
 impl Found {
@@ -270,7 +270,7 @@ pub(super) async fn find(context: &Context, id: UploadId) -> Result<Found, Probl
         return Ok(Found::Spool(Box::new(new), waiting));
     }
     if let Some(receiving) = receiving {
-        return Ok(Found::Receiving(receiving));
+        return Ok(Found::Receiving(Box::new(receiving)));
     }
     asked?;
     Err(Problem::no_such_upload(id).of(id))

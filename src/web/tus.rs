@@ -5,7 +5,7 @@
 use axum::{
     Extension, Router,
     body::{Body, HttpBody},
-    extract::{Path, Query, Request, State, rejection::QueryRejection},
+    extract::{Query, Request, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -26,7 +26,8 @@ use super::{
     errors::Problem,
     guard,
     options::Asked,
-    status::{ask, parse_id},
+    path::Id,
+    status::ask,
     uploads::{self, Answered},
 };
 
@@ -76,20 +77,14 @@ async fn capabilities(State(context): State<Context>) -> Response {
 }
 
 /// `POST /files/{id}` of a client that cannot send other methods.
-async fn overridden(
-    state: State<Context>,
-    caller: Caller,
-    id: Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
+async fn overridden(state: State<Context>, caller: Caller, id: Id, headers: HeaderMap, body: Body) -> Response {
     let wanted = headers.get(headers::OVERRIDE).and_then(|method| method.to_str().ok());
     match wanted {
         Some("PATCH") => append(state, caller, id, headers, body).await.into_response(),
         Some("DELETE") => terminate(state, caller, id).await.into_response(),
         Some("HEAD") => offset(state, caller, id).await.into_response(),
         _ => {
-            let Path(id) = id;
+            let Id(id) = id;
             let uri = format!("/files/{id}").parse().unwrap_or_default();
             guard::method_not_allowed(Method::POST, uri).await.into_response()
         }
@@ -115,7 +110,7 @@ async fn create(
         let held = context.holders.hold(id).await;
         add(&context, held, &headers, 0, None, body).await?
     } else {
-        Progress::Unfinished(arrival)
+        Progress::Unfinished(Box::new(arrival))
     };
     let mut response = (StatusCode::CREATED, progressed(&context, &progress)).into_response();
     if let Ok(location) = HeaderValue::from_str(&format!("/files/{id}")) {
@@ -151,18 +146,17 @@ async fn begin(
 async fn append(
     State(context): State<Context>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let checked = async {
         headers::check_type(&headers)?;
         let (offset, size) = (headers::offset(&headers)?, headers::bytes(&headers, &headers::LENGTH)?);
-        let id = parse_id(&id)?;
         let known = check_own(&context, &caller, id).await?;
-        Ok((id, offset, size, known))
+        Ok((offset, size, known))
     };
-    let (id, offset, size, known) = match checked.await {
+    let (offset, size, known) = match checked.await {
         Ok(checked) => checked,
         Err(problem) => return Err(refuse(&context, &headers, body, problem)),
     };
@@ -235,8 +229,7 @@ async fn add(
 }
 
 /// `HEAD /files/{id}`: how many bytes of it are on disk. A request that is still sending some ends first.
-async fn offset(State(context): State<Context>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
-    let id = parse_id(&id)?;
+async fn offset(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, Problem> {
     let mut known = check_own(&context, &caller, id).await?;
     if let Known::Arriving = known {
         let _held = context.holders.hold(id).await;
@@ -246,7 +239,7 @@ async fn offset(State(context): State<Context>, caller: Caller, Path(id): Path<S
                 None => (headers::DEFER_LENGTH, HeaderValue::from(1)),
             };
             let metadata = arrival.resume.as_ref().and_then(|resume| HeaderValue::from_str(&resume.metadata).ok());
-            let mut response = ([size], progressed(&context, &Progress::Unfinished(arrival))).into_response();
+            let mut response = ([size], progressed(&context, &Progress::Unfinished(Box::new(arrival)))).into_response();
             if let Some(metadata) = metadata.filter(|metadata| !metadata.is_empty()) {
                 response.headers_mut().insert(headers::METADATA, metadata);
             }
@@ -268,12 +261,7 @@ async fn offset(State(context): State<Context>, caller: Caller, Path(id): Path<S
 }
 
 /// `DELETE /files/{id}`: takes an unfinished upload back.
-async fn terminate(
-    State(context): State<Context>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let id = parse_id(&id)?;
+async fn terminate(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, Problem> {
     if let Known::Arriving = check_own(&context, &caller, id).await? {
         let _held = context.holders.hold(id).await;
         if context.receiver.terminate(id).await? {

@@ -37,7 +37,7 @@ pub struct Piece {
 #[derive(Debug)]
 pub enum Progress {
     /// On disk; more is to come.
-    Unfinished(Arrival),
+    Unfinished(Box<Arrival>),
     Finished(Box<NewUpload>),
 }
 
@@ -95,7 +95,8 @@ impl Receiver {
     /// Makes an upload of one whose last byte came before a process died. `None` where it is not so.
     pub async fn complete_whole(&self, id: UploadId) -> Result<Option<NewUpload>> {
         let Some(mut incoming) = self.spool.resume(id).await? else { return Ok(None) };
-        let is_whole = incoming.arrival().await?.size == Some(incoming.size().await?);
+        let size = incoming.size().await?;
+        let is_whole = incoming.arrival().await?.size == Some(size);
         let readable = self.read_beginning(&mut incoming, is_whole).await;
         Ok(match self.end(incoming, readable).await? {
             Progress::Finished(new) => Some(*new),
@@ -243,7 +244,7 @@ impl Receiver {
                 let new = self.new_upload(arrival.id, arrival.started_ms, offer);
                 incoming.finish(new).await.map(|new| Progress::Finished(Box::new(new)))
             }
-            _ => incoming.pause().await.map(Progress::Unfinished),
+            _ => incoming.pause().await.map(|arrival| Progress::Unfinished(Box::new(arrival))),
         }
     }
 }

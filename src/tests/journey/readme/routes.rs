@@ -41,24 +41,32 @@ async fn every_route_in_the_readme_answers() {
         let request = match (method, path) {
             ("POST", "/uploads") => request.multipart(multipart::Form::new().part("file", part())),
             ("POST", "/upload") => request.multipart(multipart::Form::new().part("csvdata", part())),
+            ("POST", "/files") => {
+                let request = request.header("tus-resumable", "1.0.0").header("upload-length", example::CSV.len());
+                request.header("content-type", "application/offset+octet-stream").body(example::CSV)
+            }
             ("POST", "/preview" | "/known?size={size}") | ("PUT", _) => request.body(example::CSV),
             _ => request,
         };
         let answer = request.send().await.unwrap();
+        let location = answer.headers().get("location").map(|location| location.to_str().unwrap().to_owned());
         let (status, body) = (answer.status(), answer.bytes().await.unwrap());
         let text = String::from_utf8_lossy(&body);
-        assert!(status.is_success() && !body.is_empty(), "{route}: {status}\n{text}");
+        assert!(status.is_success() && (!body.is_empty() || path == "/files"), "{route}: {status}\n{text}");
         if path.starts_with("/events") {
             assert!(text.contains("event: upload\ndata: {") && text.contains(&id), "{route}: {text}");
         }
-        came_true(&route, asked, &id, status, serde_json::from_slice(&body).unwrap_or_default()).await;
+        let new = location.as_deref().and_then(|location| location.rsplit('/').next());
+        came_true(&route, asked, &id, new, status, serde_json::from_slice(&body).unwrap_or_default()).await;
     }
 }
 
-async fn came_true(route: &str, server: &Server, id: &str, status: StatusCode, answer: Value) {
-    let new = answer["id"].as_str().or(answer["uploadmessage"]["uuid"].as_str()).unwrap_or_default();
+/// `new`: the upload that the answer's address leads to.
+async fn came_true(route: &str, server: &Server, id: &str, new: Option<&str>, status: StatusCode, answer: Value) {
+    let named = answer["id"].as_str().or(answer["uploadmessage"]["uuid"].as_str());
+    let new = new.or(named).unwrap_or_default();
     match route.rsplit('/').next().unwrap() {
-        "upload" | "uploads" | "{filename}" | "again" if !route.starts_with("GET") => {
+        "upload" | "uploads" | "files" | "{filename}" | "again" if !route.starts_with("GET") => {
             assert!(new != id && (status == 201 || route == "POST /upload"), "{route}: {answer}");
             assert_eq!(server.until_state(new, "done").await["read"], 21);
         }
