@@ -9,6 +9,7 @@ mod bad_input;
 mod broker;
 mod browser;
 mod chromium;
+mod clients;
 mod content;
 mod embedded;
 mod exposed;
