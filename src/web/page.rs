@@ -17,11 +17,40 @@ const fn file(media_type: &'static str, text: &'static str) -> File {
     ([(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-cache")], text)
 }
 
+macro_rules! text {
+    ($media_type:literal, $name:literal) => {
+        (concat!("/page/", $name), file($media_type, include_str!(concat!("page/", $name))))
+    };
+}
+
 const INDEX: File = file("text/html; charset=utf-8", include_str!("page/index.html"));
-const STYLE: File = file("text/css; charset=utf-8", include_str!("page/page.css"));
-const SCRIPT: File = file("text/javascript; charset=utf-8", include_str!("page/page.js"));
-const VIEW: File = file("text/javascript; charset=utf-8", include_str!("page/view.js"));
 const ICON: File = file("image/svg+xml", include_str!("page/favicon.svg"));
+
+/// Style and scripts: each module is a file of its own, and the browser puts them together.
+const PARTS: [(&str, File); 22] = [
+    text!("text/css; charset=utf-8", "page.css"),
+    text!("text/javascript; charset=utf-8", "actions.js"),
+    text!("text/javascript; charset=utf-8", "again.js"),
+    text!("text/javascript; charset=utf-8", "begun.js"),
+    text!("text/javascript; charset=utf-8", "card.js"),
+    text!("text/javascript; charset=utf-8", "chosen.js"),
+    text!("text/javascript; charset=utf-8", "dom.js"),
+    text!("text/javascript; charset=utf-8", "ends.js"),
+    text!("text/javascript; charset=utf-8", "form.js"),
+    text!("text/javascript; charset=utf-8", "history.js"),
+    text!("text/javascript; charset=utf-8", "live.js"),
+    text!("text/javascript; charset=utf-8", "main.js"),
+    text!("text/javascript; charset=utf-8", "parts.js"),
+    text!("text/javascript; charset=utf-8", "preview.js"),
+    text!("text/javascript; charset=utf-8", "rejects.js"),
+    text!("text/javascript; charset=utf-8", "remembered.js"),
+    text!("text/javascript; charset=utf-8", "sending.js"),
+    text!("text/javascript; charset=utf-8", "server.js"),
+    text!("text/javascript; charset=utf-8", "session.js"),
+    text!("text/javascript; charset=utf-8", "tus.js"),
+    text!("text/javascript; charset=utf-8", "view.js"),
+    text!("text/javascript; charset=utf-8", "words.js"),
+];
 
 async fn serve(file: File) -> impl IntoResponse {
     file
@@ -37,12 +66,10 @@ async fn example() -> impl IntoResponse {
 }
 
 pub(super) fn routes() -> Router<Context> {
-    Router::new()
+    let router = Router::new()
         .route("/", get(|| serve(INDEX)))
-        .route("/page.css", get(|| serve(STYLE)))
-        .route("/page.js", get(|| serve(SCRIPT)))
-        .route("/view.js", get(|| serve(VIEW)))
         .route("/example.csv", get(example))
         .route("/favicon.svg", get(|| serve(ICON)))
-        .route("/favicon.ico", get(|| serve(ICON)))
+        .route("/favicon.ico", get(|| serve(ICON)));
+    PARTS.into_iter().fold(router, |router, (path, file)| router.route(path, get(move || serve(file))))
 }

@@ -1,154 +1,34 @@
-//! The page in a real Chromium: a person chooses files, sees them arrive, be archived and loaded, and reads what became
-//! of each row.
+//! The page in a real Chromium, as a person meets it: one room for each thing that is done there.
 
 use std::path::PathBuf;
 
-use fantoccini::{Locator, key::Key};
+use fantoccini::Locator;
 use serde_json::{Value, json};
 
 use crate::{
     chromium::Chromium,
-    generator::{Counts, File, Spec, Table, generate},
-    world::{Database, Server, World},
+    generator::Counts,
+    world::{Server, World},
 };
 
-const WIDTHS: [u32; 2] = [390, 1280];
+mod again;
+mod chosen;
+mod history;
+mod interrupted;
+mod names;
+mod readable;
+mod services;
+mod session;
+mod way;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_person_uploads_files_on_the_page_and_reads_what_became_of_them() {
-    let world = World::embedded();
-    let server = world.serve().await;
-    let browser = Chromium::start().await;
-    open(&browser, &server).await;
-    shots(&browser, "empty").await;
+const WIDTHS: [u32; 3] = [360, 390, 1280];
 
-    // A file is chosen, on a slow line.
-    let (mut expected, first) = (Table::new(), generate(&Spec { rows: 5_000, bad: 0.02, ..Spec::default() }));
-    slow_line(&browser, Some(200_000)).await;
-    choose(&browser, &[world.write("users.csv", &first.bytes)]).await;
-    browser.find("#send").await.click().await.unwrap();
-    browser.until("document.querySelector('#current progress').value > 0.2").await;
-    shots(&browser, "uploading").await;
-    slow_line(&browser, None).await;
-    shows(&browser, "users.csv", first.keep(&mut expected)).await;
-    for seen in ["Uploading", "Done"] {
-        assert!(states_seen(&browser).await.iter().any(|state| state.starts_with(seen)), "{seen}");
-    }
-    shots(&browser, "done").await;
-    let card = card("users.csv");
-    let reasons = browser.find(&format!("{card} table")).await.text().await.unwrap();
-    for reason in ["time_of_start", "the id is empty", "line "] {
-        assert!(reasons.contains(reason), "{reason}: {reasons}");
-    }
-    let rejects = download(&browser, &server, &card, "Download rejected rows").await;
-    assert!(rejects.starts_with("_line,_field,_reason,id,name,time_of_start"), "{rejects:.100}");
-    let receipt: Value = serde_json::from_str(&download(&browser, &server, &card, "Receipt").await).unwrap();
-    assert_eq!(receipt["rejected"].as_u64(), Some(first.bad));
-
-    several_at_once(&browser, &world, &mut expected).await;
-    assert_eq!(world.table().await, expected);
-    refusals_stay_until_dismissed(&browser, &world).await;
-    history(&browser).await;
-    shots(&browser, "history").await;
-    only_refusals_are_severe(&browser).await;
-    let by_put = server.put("by-curl.csv", &generate(&Spec { seed: 4, ..Spec::default() }).bytes, &[]).await;
-    server.done(&by_put).await;
-    let status = world.run(&["status"]).await.expect(0).stdout();
-    assert!(["users.csv", "small.csv", "by-curl.csv"].iter().all(|name| status.contains(name)), "{status}");
-    browser.close().await;
-}
-
-/// Two files dropped together, one of them with a name that is markup.
-async fn several_at_once(browser: &Chromium, world: &World, expected: &mut Table) {
-    let name = "<img src=x onerror=document.title='run'>.csv";
-    let files = [
-        generate(&Spec { seed: 2, shared: Some((1, 0.4)), ..Spec::default() }),
-        generate(&Spec { seed: 3, ..Spec::default() }),
-    ];
-    let long = format!("{}.csv", "users-of-the-northern-region-".repeat(6));
-    let paths = [world.write(name, &files[0].bytes), world.write(&long, &files[1].bytes)];
-    browser.drop_files(&paths, "#drop").await;
-    browser.find("#chosen li:nth-child(2)").await;
-    shots(browser, "chosen").await;
-    browser.find("#send").await.click().await.unwrap();
-    // Their ids are different ones, so the order in which they are loaded does not matter.
-    for (name, file) in [(name, &files[0]), (&long, &files[1])] {
-        shows(browser, name, File::keep(file, expected)).await;
-    }
-    assert_eq!(browser.page.title().await.unwrap(), "User Data Management", "no script of a name runs");
-    assert_eq!(browser.value("document.images.length").await, 0);
-}
-
-async fn refusals_stay_until_dismissed(browser: &Chromium, world: &World) {
-    let sheet = world.write("sheet.xlsx", [b"PK\x03\x04".as_slice(), &[0; 500], b"xl/workbook.xml"].concat());
-    let other = world.write("other.csv", "number,full name\n1,Ada\n");
-    choose(browser, &[sheet, other]).await;
-    browser.find("#send").await.click().await.unwrap();
-    for (name, words) in [("sheet.xlsx", ["Excel", "CSV"]), ("other.csv", ["no column \"id\"", "full name"])] {
-        let error = browser.find(&format!("{} .error", card(name))).await.text().await.unwrap();
-        assert!(words.iter().all(|word| error.contains(word)), "{name}: {error}");
-        let state = browser.find(&format!("{} .state", card(name))).await.text().await.unwrap();
-        assert_eq!(state, "Not accepted");
-    }
-    let small = world.write("small.csv", "id,name,time_of_start\n1,Ada,2020-01-01T00:00:00Z\n");
-    choose(browser, &[small]).await;
-    browser.find("#send").await.click().await.unwrap();
-    browser.find(&format!("{} .state.done", card("small.csv"))).await;
-    shots(browser, "refused").await;
-    for name in ["sheet.xlsx", "other.csv"] {
-        browser.find(&format!("{} .error", card(name))).await;
-        let dismiss = format!("//article[@aria-label='{name}']//button[.='Dismiss']");
-        browser.found(Locator::XPath(&dismiss)).await.click().await.unwrap();
-        browser.until(&format!("!document.querySelector({})", json!(card(name)))).await;
-    }
-}
-
-async fn history(browser: &Chromium) {
-    let filter = browser.find("#filter select").await;
-    // From the last state, cancelled, upwards.
-    filter.send_keys(&format!("{}{}", char::from(Key::End), char::from(Key::Up))).await.unwrap();
-    assert_eq!(browser.value("document.querySelector('#filter select').value").await, "failed");
-    browser.until("document.querySelectorAll('#history article').length === 0").await;
-    browser.until("document.querySelector('#history-note').textContent.includes('No upload fits')").await;
-    filter.send_keys(&char::from(Key::Up).to_string()).await.unwrap();
-    browser.until("document.querySelectorAll('#history article').length === 4").await;
-    browser.find("#filter [type=search]").await.send_keys("SMALL").await.unwrap();
-    browser.until("document.querySelectorAll('#history article').length === 1").await;
-    browser.find("#history summary").await.click().await.unwrap();
-    let text = browser.find("#history article").await.text().await.unwrap();
-    assert!(text.contains("small.csv") && text.contains("Done"), "{text}");
-    browser.find("#filter [type=search]").await.clear().await.unwrap();
-    browser.until("document.querySelectorAll('#history article').length === 4").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_page_shows_what_an_upload_waits_for_on_real_services_and_then_its_end() {
-    let mut world = World::set_up(Database::MySql).await;
-    world.share_the_spool();
-    let archive = world.way_to_archive();
-    let (server, _worker) = (world.serve().await, world.worker("worker", &[]).await);
-    let browser = Chromium::start().await;
-    open(&browser, &server).await;
-    let (mut expected, file) = (Table::new(), generate(&Spec::default()));
-    choose(&browser, &[world.write("users.csv", &file.bytes)]).await;
-    browser.find("#send").await.click().await.unwrap();
-    let waiting = browser.find(&format!("{} .waiting", card("users.csv"))).await.text().await.unwrap();
-    assert!(waiting.contains("Waiting for the archive") && waiting.contains(&archive.address()), "{waiting}");
-    shots(&browser, "waiting").await;
-    archive.open().await;
-    shows(&browser, "users.csv", file.keep(&mut expected)).await;
-    assert_eq!(world.table().await, expected);
-    let rejects = download(&browser, &server, &card("users.csv"), "Download rejected rows").await;
-    assert!(rejects.starts_with("_line,_field,_reason,"), "{rejects:.100}");
-    only_refusals_are_severe(&browser).await;
-    browser.close().await;
-}
-
-async fn open(browser: &Chromium, server: &Server) {
-    browser.page.goto(&server.url).await.unwrap();
+/// Opens the page; from then on what the cards say is noted as it changes: a look from time to time would miss short
+/// states.
+async fn open(browser: &Chromium, url: &str) {
+    browser.page.goto(url).await.unwrap();
     assert_eq!(browser.page.title().await.unwrap(), "User Data Management");
-    assert_eq!(browser.find("h2").await.text().await.unwrap(), "Upload Data");
-    // What the cards say is noted as it changes: a look from time to time would miss short states.
+    browser.until("document.querySelector('#work') && !document.getElementById('history-note').hidden").await;
     let watch = "window.seen = new Set(); new MutationObserver(() => document.querySelectorAll('#current .state')\
                  .forEach((state) => seen.add(state.textContent)))\
                  .observe(document.getElementById('current'), {subtree: true, childList: true, characterData: true})";
@@ -168,9 +48,39 @@ async fn slow_line(browser: &Chromium, bytes_per_s: Option<i64>) {
     browser.devtools("Network.emulateNetworkConditions", line).await;
 }
 
+/// Chooses files and waits until the server has looked at their beginnings.
 async fn choose(browser: &Chromium, files: &[PathBuf]) {
     let paths: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
     browser.find("#files").await.send_keys(&paths.join("\n")).await.unwrap();
+    for file in files {
+        looked_at(browser, file.file_name().unwrap().to_str().unwrap()).await;
+    }
+}
+
+/// Waits until a chosen file shows what was found in it, or why it cannot be read.
+async fn looked_at(browser: &Chromium, name: &str) {
+    let found = json!(format!("{} .found", chosen(name)));
+    browser.until(&format!("/^(Found|It cannot)/.test(document.querySelector({found})?.textContent)")).await;
+}
+
+async fn send(browser: &Chromium) {
+    browser.find("#send").await.click().await.unwrap();
+}
+
+/// Presses a button by its words, inside of what a selector finds.
+async fn press(browser: &Chromium, within: &str, words: &str) {
+    let find = format!(
+        "[...document.querySelectorAll({})].find((one) => one.textContent.trim() === {} && !one.disabled)",
+        json!(format!("{within} button")),
+        json!(words)
+    );
+    browser.until(&find).await;
+    browser.value(&format!("({find}).click()")).await;
+}
+
+/// A file among the chosen ones.
+fn chosen(name: &str) -> String {
+    format!("#chosen article[aria-label={}]", json!(name))
 }
 
 /// The card of a file among the current uploads.
@@ -178,11 +88,25 @@ fn card(name: &str) -> String {
     format!("#current article[aria-label={}]", json!(name))
 }
 
+async fn text(browser: &Chromium, css: &str) -> String {
+    browser.find(css).await.text().await.unwrap()
+}
+
+/// Waits until the text of what a selector finds contains some words.
+async fn says(browser: &Chromium, css: &str, words: &str) {
+    let seen = format!(
+        "[...document.querySelectorAll({})].some((one) => one.textContent.includes({}))",
+        json!(css),
+        json!(words)
+    );
+    browser.until(&seen).await;
+}
+
 /// Waits for a file to be done, and compares what its card says.
 async fn shows(browser: &Chromium, name: &str, counts: Counts) {
     let card = card(name);
     browser.find(&format!("{card} .state.done")).await;
-    assert_eq!(browser.find(&format!("{card} h3")).await.text().await.unwrap(), name);
+    assert_eq!(text(browser, &format!("{card} h3")).await, name);
     let numbers =
         format!("[...document.querySelectorAll({})].map((one) => one.textContent)", json!(format!("{card} dd")));
     let shown: Vec<String> = serde_json::from_value(browser.value(&numbers).await).unwrap();
@@ -192,10 +116,10 @@ async fn shows(browser: &Chromium, name: &str, counts: Counts) {
 }
 
 /// What is behind a link.
-async fn download(browser: &Chromium, server: &Server, card: &str, words: &str) -> String {
+async fn download(browser: &Chromium, server: &Server, within: &str, words: &str) -> String {
     let find = format!(
         "[...document.querySelectorAll({})].find((a) => a.textContent === {})?.href",
-        json!(format!("{card} a")),
+        json!(format!("{within} a")),
         json!(words)
     );
     browser.until(&find).await;
@@ -205,13 +129,15 @@ async fn download(browser: &Chromium, server: &Server, card: &str, words: &str) 
     answer.text().await.unwrap()
 }
 
-/// The browser itself notes each refused request; nothing else may be wrong.
-async fn only_refusals_are_severe(browser: &Chromium) {
+/// Nothing is wrong on the page: the browser itself notes each refused request, and those alone may be there.
+async fn only_refusals_are_severe(browser: &Chromium, refused: &[(&str, &str)]) {
     let severe = browser.severe().await;
-    let other: Vec<_> = severe.iter().filter(|entry| !(entry.contains("/preview?") && entry.contains("422"))).collect();
+    let expected = |entry: &&String| refused.iter().any(|(path, what)| entry.contains(path) && entry.contains(what));
+    let other: Vec<_> = severe.iter().filter(|entry| !expected(entry)).collect();
     assert!(other.is_empty(), "{other:?}");
 }
 
+/// What the page shows on a phone and on a desk, in light and in dark: none of it is wider than the screen.
 async fn shots(browser: &Chromium, name: &str) {
     for width in WIDTHS {
         for dark in [false, true] {
@@ -219,4 +145,28 @@ async fn shots(browser: &Chromium, name: &str) {
         }
     }
     browser.devtools("Emulation.clearDeviceMetricsOverride", json!({})).await;
+}
+
+/// A file of so many bytes at least, all rows good.
+fn long_file(world: &World, name: &str, bytes: usize, first_id: usize) -> (PathBuf, usize) {
+    let mut text = String::from("id,name,time_of_start\n");
+    let mut rows = 0;
+    while text.len() < bytes {
+        text.push_str(&format!("{},Some User of This File,2017-03-07T12:30:54Z\n", first_id + rows));
+        rows += 1;
+    }
+    (world.write(name, text), rows)
+}
+
+/// Waits until all rows of a file are in the table, whatever the page says.
+async fn stored(server: &Server, name: &str, rows: usize) {
+    let list: Value = server.list().await;
+    let view = list["uploads"].as_array().unwrap().iter().find(|view| view["filename"] == name);
+    let id = view.unwrap_or_else(|| panic!("no upload {name}: {list:#}"))["id"].as_str().unwrap().to_owned();
+    assert_eq!(server.done(&id).await.inserted, rows as u64);
+}
+
+/// Clicks on what a selector finds, also where something lies above it.
+async fn click(browser: &Chromium, css: &str) {
+    browser.found(Locator::Css(css)).await.click().await.unwrap();
 }

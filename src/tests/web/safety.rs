@@ -50,16 +50,26 @@ async fn the_page_is_served_with_all_its_files_and_runs_nothing_foreign() {
     assert_eq!(page.headers()["x-content-type-options"], "nosniff");
     let html = page.text().await.unwrap();
     assert!(html.contains("<title>User Data Management</title>"));
-    let named = html.split(['"']).filter(|text| text.starts_with('/'));
-    let mut count = 0;
-    for path in named {
-        assert_eq!(server.client.get(server.url(path)).send().await.unwrap().status(), 200, "{path}");
-        count += 1;
+    let mut wanted: Vec<String> = named(&html).filter(|path| path.starts_with('/')).map(str::to_owned).collect();
+    assert!(wanted.len() >= 4, "icon, style, script and the template: {wanted:?}");
+    // What the scripts name in turn.
+    let mut seen = Vec::new();
+    while let Some(path) = wanted.pop() {
+        let answer = server.client.get(server.url(&path)).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        let text = answer.text().await.unwrap();
+        for forbidden in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "cssText"] {
+            assert!(!text.contains(forbidden), "{path} makes markup or code of text: {forbidden}");
+        }
+        let imported = named(&text).filter_map(|name| name.strip_prefix("./")).map(|name| format!("/page/{name}"));
+        wanted.extend(imported.filter(|path| path.ends_with(".js") && !seen.contains(path)));
+        seen.push(path);
     }
-    assert_eq!(count, 5, "icon, style, two scripts and the template");
+    assert!(seen.len() >= 20, "{seen:?}");
     assert!(!html.contains("<script>") && !html.contains(" style=") && !html.contains(" onclick="));
-    for script in ["/page.js", "/view.js"] {
-        let text = server.client.get(server.url(script)).send().await.unwrap().text().await.unwrap();
-        assert!(!text.contains("innerHTML") && !text.contains("insertAdjacentHTML"), "{script} makes markup of text");
-    }
+}
+
+/// Everything between double quotes.
+fn named(text: &str) -> impl Iterator<Item = &str> {
+    text.split('"').skip(1).step_by(2)
 }

@@ -1,112 +1,54 @@
-// How uploads, numbers and errors look. Everything that comes from files or the server is put in as text, never as
-// markup.
-"use strict";
+// What is known of an upload, as people read it: its way, its counts, why rows were rejected, what it waits for.
 
-const OPEN = new Set(["receiving", "received", "archiving", "archived", "loading"]);
+import { el } from "./dom.js";
+import { error, notice } from "./parts.js";
+import { firstRejects } from "./rejects.js";
+import { bytes, clock, number, plural, sentence } from "./words.js";
 
-const $ = (id) => document.getElementById(id);
+export const OPEN = new Set(["receiving", "received", "archiving", "archived", "loading"]);
+export const isOpen = (view) => OPEN.has(view.state);
 
-function el(tag, properties, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties ?? {})) {
-    if (name === "class") node.className = value;
-    else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value !== undefined && value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
-  }
-  node.append(...children.filter((child) => child !== undefined && child !== null && child !== false));
-  return node;
-}
+const STAGES = {
+  receive: "Arriving", archive: "Copying into the archive", expand: "Expanding", index: "Reading", clean: "Reading and cleaning rows",
+  split: "Sorting", load: "Storing rows", finish: "Finishing",
+};
 
-// --- words and numbers ---
+export const stageText = (progress) => STAGES[progress.stage] ?? sentence(progress.stage);
 
-const number = (value) => value.toLocaleString("en");
-
-function bytes(value) {
-  const units = ["B", "KB", "MB", "GB", "TB"];
-  let at = 0;
-  while (value >= 1000 && at < units.length - 1) { value /= 1000; at += 1; }
-  return `${at === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[at]}`;
-}
-
-function span(seconds) {
-  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
-}
-
-const when = (text) => (text ? new Date(text).toLocaleString() : "");
-// Only the time, where the date is today's.
-function clock(text) {
-  const at = new Date(text);
-  return at.toDateString() === new Date().toDateString() ? at.toLocaleTimeString() : at.toLocaleString();
-}
-const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-const plural = (count, word) => `${number(count)} ${word}${count === 1 ? "" : "s"}`;
-
-// How fast something goes, smoothed over the last few seconds.
-class Speed {
-  constructor() { this.points = []; }
-  at(done) {
-    const now = performance.now() / 1000;
-    if (this.points.length && done < this.points[this.points.length - 1][1]) this.points = [];
-    this.points.push([now, done]);
-    while (this.points.length > 2 && now - this.points[0][0] > 8) this.points.shift();
-    const [since, before] = this.points[0];
-    return now > since ? (done - before) / (now - since) : 0;
-  }
-}
-
-function amount(done, total, unit, speed) {
-  const text = unit === "bytes" ? bytes : number;
-  const of = total > 0 ? ` of ${text(total)}` : "";
-  const rate = speed > 0 ? ` · ${unit === "bytes" ? bytes(speed) : number(Math.round(speed)) + " rows"}/s` : "";
-  const left = speed > 0 && total > done ? ` · ${span((total - done) / speed)} left` : "";
-  return `${text(done)}${of}${unit === "rows" ? " rows" : ""}${rate}${left}`;
-}
-
-// --- an upload ---
-
-function error(problem) {
-  return el("div", { class: "error", role: "alert" }, el("div", {}, sentence(problem.detail ?? problem.message)),
-    problem.next ? el("div", {}, sentence(problem.next)) : null,
-    el("small", {}, `Code: ${problem.code}`));
+export function stateText(view) {
+  if (view.state === "done") return view.rejected > 0 ? `Done, ${plural(view.rejected, "row")} rejected` : "Done";
+  if (view.cancel_asked) return "Stopping";
+  const text = sentence(view.state);
+  return view.waiting ? `${text}, waiting` : text;
 }
 
 function waiting(view) {
   if (!view.waiting) return null;
   const { message, next_try: next } = view.waiting;
   const [why, advice] = message.split("; next: ");
-  return el("div", { class: "waiting", role: "status" }, el("div", {}, sentence(why)),
-    advice ? el("div", {}, sentence(advice)) : null,
-    el("small", {}, `It goes on by itself.${next ? ` Next try: ${new Date(next).toLocaleTimeString()}.` : ""}`));
-}
-
-function stateText(view) {
-  if (view.state === "done") {
-    return view.rejected > 0 ? `Done, ${plural(view.rejected, "row")} rejected` : "Done";
-  }
-  const text = sentence(view.state);
-  return view.waiting ? `${text}, waiting` : text;
+  return el("div", { class: "waiting", role: "status" }, el("div", {}, sentence(why)), advice ? el("div", {}, sentence(advice)) : null,
+    el("small", {}, `The file is stored safely, and goes on by itself.${next ? ` Next try: ${new Date(next).toLocaleTimeString()}.` : ""}`));
 }
 
 function steps(view) {
   const order = ["received", "archived", "loading", "done"];
   const at = { receiving: -1, received: 0, archiving: 0, archived: 1, loading: 2, done: 3 }[view.state] ?? (view.archived_at ? 1 : 0);
+  const announced = view.announced_at ? `, announced ${clock(view.announced_at)}` : "";
   const labels = [
-    view.received_at ? `Received ${clock(view.received_at)}${view.announced_at ? ", announced" : ""}` : "Received",
+    view.received_at ? `Received ${clock(view.received_at)}${announced}` : "Received",
     view.archived_at ? `Archived ${clock(view.archived_at)}` : "Archived",
     "Loaded", view.state === "done" ? `Done ${clock(view.finished_at)}` : "Done",
   ];
   return el("ol", { class: "steps" }, ...order.map((_, step) => {
-    const past = view.state === "done" || step <= at && !(step === at && view.state === "loading");
-    const now = !past && OPEN.has(view.state) && (step === at + 1 || view.state === "loading" && step === 2);
+    const past = view.state === "done" || (step <= at && !(step === at && view.state === "loading"));
+    const now = !past && isOpen(view) && (step === at + 1 || (view.state === "loading" && step === 2));
     return el("li", { class: past ? "past" : now ? "now" : "", "aria-current": now ? "step" : null }, labels[step]);
   }));
 }
 
 function counts(view) {
-  const shown = [["Read", view.read], ["New", view.inserted], ["Replaced", view.replaced], ["Duplicates", view.duplicates], ["Rejected", view.rejected]];
   if (view.read === 0 && view.state !== "done") return null;
+  const shown = [["Read", view.read], ["New", view.inserted], ["Replaced", view.replaced], ["Duplicates", view.duplicates], ["Rejected", view.rejected]];
   return el("dl", { class: "counts" }, ...shown.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, number(value)))));
 }
 
@@ -114,7 +56,7 @@ function reasons(view) {
   if (!view.reasons.length) return null;
   const rows = view.reasons.map((reason) => el("tr", {}, el("td", {}, number(reason.count)), el("td", {}, reason.field === "row" ? "whole row" : reason.field),
     el("td", {}, reason.code.replaceAll("_", " ")), el("td", {}, `line ${number(reason.first_line)}: ${reason.example}`)));
-  return el("div", { class: "scroll" }, el("table", {}, el("caption", { class: "quiet" }, "Rejected rows by reason"),
+  return el("div", { class: "scroll" }, el("table", { class: "reasons" }, el("caption", {}, "Rejected rows by reason"),
     el("thead", {}, el("tr", {}, ...["Rows", "Field", "Reason", "For example"].map((name) => el("th", { scope: "col" }, name)))),
     el("tbody", {}, ...rows)));
 }
@@ -128,30 +70,41 @@ function times(view) {
   return text ? el("p", { class: "quiet" }, `Times: ${text}.`) : null;
 }
 
-// What a remark says to type is done here with the options and a button.
+// What a sentence says to type is done here with a button.
 function onPage(remark) {
-  return sentence(remark).replace(/userdata again \S+((?: --\S+ \S+)+)/, (_, flags) => {
-    // A value in capitals stands for what only the reader knows.
-    const chosen = [...flags.matchAll(/--(\S+) (\S+)/g)].map(([, name, value]) => /^[A-Z]+$/.test(value) ? `the ${name}` : `${name} ${value}`);
-    return `choose ${chosen.join(" and ")} in the options above, then load it again`;
-  });
+  return sentence(remark)
+    .replace(/userdata rejects \S+( -o \S+)?/, "“Download rejected rows”")
+    .replace(/userdata retry \S+ --max-rejects \S+/, "choose how many under “Change options and load again”")
+    .replace(/userdata retry \S+ --restart/, "press “Retry from the start”")
+    .replace(/userdata again \S+ --existing replace$/, "press “Load again and replace”")
+    .replace(/userdata again \S+((?: --\S+ \S+)+)/, (_, flags) => {
+      // A value in capitals stands for what only the reader knows.
+      const chosen = [...flags.matchAll(/--(\S+) (\S+)/g)].map(([, name, value]) => (/^[A-Z]+$/.test(value) ? `the ${name}` : `${name} ${value}`));
+      return `choose ${chosen.join(" and ")} under “Change options and load again”`;
+    });
 }
 
-function details(view) {
+function failure(view) {
+  if (!view.error) return null;
+  const { code, message, next } = view.error;
+  return error({ code, detail: message, next: next && onPage(next) }, { safe: safe(view), id: view.id });
+}
+
+// What became of the table, where an upload failed.
+function safe(view) {
+  const stored = view.inserted + view.replaced;
+  const rows = stored > 0 ? `${sentence(plural(stored, "row"))} ${stored === 1 ? "was" : "were"} stored before that and ${stored === 1 ? "stays" : "stay"}.` : "No row of it was stored; the table is as it was.";
+  return `${rows} The file itself is kept.`;
+}
+
+// Everything there is to say of an upload.
+export function details(view) {
   const looks = view.looks_like && !view.remarks.length ? `${plural(view.undecodable, "row")} cannot be decoded; they look like ${view.looks_like}.` : null;
+  const remarks = [looks, ...view.remarks.map(onPage)].filter(Boolean).map((text) => notice(text));
+  const expires = view.expires_at && view.state === "receiving" ? el("p", { class: "quiet" }, `What has arrived is kept until ${new Date(view.expires_at).toLocaleString()}.`) : null;
   return [
-    steps(view),
-    waiting(view),
-    view.error ? error(view.error) : null,
-    counts(view),
-    ...[looks, ...(view.remarks ?? []).map(onPage)].filter(Boolean).map((text) => el("p", {}, text)),
-    times(view),
-    reasons(view),
-    el("p", {}, el("small", {}, `${view.size === null ? "" : bytes(view.size) + " · "}from ${view.sender} · ${view.id}`)),
+    steps(view), waiting(view), failure(view),
+    counts(view), ...remarks, times(view), reasons(view), firstRejects(view), expires,
+    el("p", {}, el("small", {}, [view.size !== null && bytes(view.size), `from ${view.sender}`, view.owner && `worked on by ${view.owner}`, view.attempts > 1 && `attempt ${view.attempts}`, view.id].filter(Boolean).join(" · "))),
   ].filter(Boolean);
-}
-
-function links(view) {
-  const shown = [["rejects", "Download rejected rows"], ["receipt", "Receipt"]];
-  return shown.filter(([name]) => view.links[name]).map(([name, text]) => el("a", { href: view.links[name], download: name === "rejects" }, text));
 }

@@ -1,0 +1,47 @@
+// Uploads that were begun in this browser and have not arrived: remembered, so that another visit to the page goes on
+// where they were. What a file is called does not make it the same file: its size and both its ends do.
+
+const KEY = "userdata.begun";
+const MOST = 50;
+
+// Of what another tab sends right now this is renewed.
+const ALIVE_MS = 15_000;
+
+// Each {id, address, name, size, sample, account, alive}.
+export function all() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]");
+    return Array.isArray(kept) ? kept : [];
+  } catch {
+    return [];
+  }
+}
+
+function keep(list) {
+  // Without room, or where storage is switched off, the upload goes on; only a reload would not know of it.
+  try { localStorage.setItem(KEY, JSON.stringify(list.slice(-MOST))); } catch { /* said above */ }
+}
+
+export function remember(entry) {
+  keep([...all().filter((other) => other.id !== entry.id), entry]);
+}
+
+// Says that this tab is sending it, or is not any more.
+export function alive(id, yes) {
+  keep(all().map((entry) => (entry.id === id ? { ...entry, alive: yes ? Date.now() : 0 } : entry)));
+}
+
+export const sentElsewhere = (entry) => Date.now() - (entry.alive ?? 0) < ALIVE_MS;
+
+export function forget(id) {
+  keep(all().filter((entry) => entry.id !== id));
+}
+
+export function same(entry, file, sample) {
+  return entry.size === file.size && (!entry.sample || !sample || entry.sample === sample);
+}
+
+// Why a file is not the one that was begun.
+export function difference(entry, file) {
+  return entry.size === file.size ? "its content differs" : "its size differs";
+}

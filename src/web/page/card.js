@@ -1,0 +1,105 @@
+// One upload among the current ones: its name, state, progress, everything known of it, and what one may do.
+
+import { $, announce, button, el, say } from "./dom.js";
+import { actions } from "./actions.js";
+import { follow } from "./live.js";
+import { error, notice } from "./parts.js";
+import { Speed, amount } from "./words.js";
+import { details, isOpen, stageText, stateText } from "./view.js";
+
+const cards = new Map();
+
+export const cardOf = (id) => cards.get(id);
+
+export class Card {
+  #title; #state; #bar; #line; #body; #buttons; #place; #speed = new Speed(); #stage; #unfollow; #shown;
+
+  constructor(name) {
+    this.name = name;
+    this.#title = el("h3", {}, name);
+    this.#state = el("span", { class: "state" });
+    this.#bar = el("progress", { max: "1", "aria-label": `Progress of ${name}` });
+    this.#line = el("p", { class: "quiet line" });
+    this.#body = el("div", {});
+    this.#buttons = el("div", { class: "actions" });
+    this.#place = el("div", {});
+    this.node = el("article", { class: "card", "aria-label": name },
+      el("div", { class: "head" }, this.#title, this.#state), this.#bar, this.#line, this.#body, this.#buttons, this.#place);
+    $("current").prepend(this.node);
+    $("current-section").hidden = false;
+  }
+
+  // A line of state, with or without progress (0 to 1; undefined: going, without an end in sight; null: not going).
+  say(text, { kind = "", progress, line = "", body = [], buttons = [] } = {}) {
+    say(this.#state, text);
+    this.#state.className = `state ${kind}`;
+    this.progress(progress, line);
+    this.#body.replaceChildren(...body);
+    this.#buttons.replaceChildren(...buttons);
+  }
+
+  progress(progress, line) {
+    this.#bar.hidden = progress === null;
+    if (typeof progress === "number") this.#bar.value = progress;
+    else this.#bar.removeAttribute("value");
+    say(this.#line, line);
+  }
+
+  // Not accepted, or ended before it arrived: stays until it is dismissed.
+  refuse(problem, again) {
+    this.say("Not accepted", { kind: "refused", progress: null, body: [error(problem, { safe: "Nothing of it was stored in the table." })],
+      buttons: [again && button("Send again", again), button("Dismiss", () => this.remove())].filter(Boolean) });
+    announce(`${this.name}: ${problem.detail}`);
+  }
+
+  // Is the card of this upload from now on.
+  claim(id) {
+    this.id = id;
+    cards.set(id, this);
+  }
+
+  // Follows an upload to its end, and further if it is opened again. `remarks(view)`: what else there is to say of it.
+  follow(id, remarks = () => []) {
+    this.#unfollow?.();
+    this.claim(id);
+    this.#unfollow = follow(id, (view, problem) => (view ? this.#show(view, remarks) : this.refuse(problem)));
+  }
+
+  #show(view, remarks) {
+    const ended = !isOpen(view);
+    const { progress: made } = view;
+    if (made && this.#stage !== made.stage) { this.#stage = made.stage; this.#speed = new Speed(); }
+    const line = made ? `${stageText(made)}: ${amount(made.done, made.total, made.unit, this.#speed.at(made.done))}` : "";
+    const share = made && made.total > 0 ? Math.min(1, made.done / made.total) : undefined;
+    say(this.#state, stateText(view));
+    this.#state.className = `state ${view.state}`;
+    this.progress(ended || view.waiting ? null : share, line);
+    // What did not change is left alone: somebody may be reading or copying it.
+    const shown = JSON.stringify({ ...view, progress: null });
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    this.#body.replaceChildren(...details(view), ...remarks(view).map((text) => notice(text)));
+    const begun = (other) => (other.id === view.id ? this.#show(other, remarks) : showCard(other));
+    this.#buttons.replaceChildren(...actions(view, { begun, place: this.#place }));
+    if (ended) {
+      this.#buttons.append(button("Dismiss", () => this.remove()));
+      announce(`${view.filename}: ${stateText(view)}`);
+    }
+  }
+
+  remove() {
+    this.#unfollow?.();
+    if (cards.get(this.id) === this) cards.delete(this.id);
+    this.node.remove();
+    $("current-section").hidden = !$("current").hasChildNodes();
+  }
+}
+
+// The card of an upload that the server has; a new one where there is none.
+export function showCard(view) {
+  const known = cards.get(view.id);
+  if (known) return known;
+  const card = new Card(view.filename);
+  card.follow(view.id);
+  return card;
+}

@@ -1,0 +1,162 @@
+// All uploads, newest first: search, filter, page by page, each with what happened to it and what one may do.
+
+import { actions } from "./actions.js";
+import { showCard } from "./card.js";
+import { $, announce, el, say } from "./dom.js";
+import { watch } from "./live.js";
+import { error } from "./parts.js";
+import { ask } from "./server.js";
+import { maySend } from "./session.js";
+import { plural, when } from "./words.js";
+import { details, stateText } from "./view.js";
+
+const PAGE = 25;
+const TYPING_MS = 250;
+const FRESH_MS = 400;
+
+const rows = new Map();
+let turn = 0;
+let before = null;
+let refreshing;
+
+class Row {
+  #state; #fold; #inside; #buttons; #place; #log;
+
+  constructor(view) {
+    this.#state = el("span", {});
+    this.#inside = el("div", {});
+    this.#log = el("div", {});
+    this.#fold = el("details", {}, el("summary", {}, "Details"), this.#inside, this.#log);
+    this.#fold.addEventListener("toggle", () => this.#fill());
+    this.#buttons = el("div", { class: "actions" });
+    this.#place = el("div", {});
+    this.node = el("article", { class: "row", "aria-label": view.filename },
+      el("div", { class: "head" }, el("h3", {}, view.filename), this.#state),
+      el("small", {}, `${when(view.received_at ?? view.started_at)} · from ${view.sender}`), this.#fold, this.#buttons, this.#place);
+    this.show(view);
+  }
+
+  show(view) {
+    // Progress is for the cards: here it would only flicker.
+    const shown = JSON.stringify({ ...view, progress: null });
+    if (shown === this.shown) return;
+    this.shown = shown;
+    this.view = view;
+    say(this.#state, stateText(view));
+    this.#state.className = `state ${view.state}`;
+    const begun = (other) => { showCard(other); soon(); };
+    this.#buttons.replaceChildren(...actions(view, { begun, place: this.#place }));
+    this.#fill();
+  }
+
+  open() {
+    this.#fold.open = true;
+    this.node.scrollIntoView({ block: "center" });
+    this.#fold.querySelector("summary").focus();
+  }
+
+  // The inside is made when somebody looks into it.
+  async #fill() {
+    if (!this.#fold.open) return;
+    this.#inside.replaceChildren(...details(this.view));
+    if (!this.view.links.events) return;
+    const { events } = await ask(this.view.links.events).catch(() => ({ events: [] }));
+    this.#log.replaceChildren(...(events.length ? [log(events)] : []));
+  }
+}
+
+function log(events) {
+  const lines = events.map(({ at, message, worker, attempt }) => el("li", {}, `${when(at)}: ${message}`,
+    el("small", {}, [worker && ` ${worker}`, attempt > 0 && `attempt ${attempt}`].filter(Boolean).join(", "))));
+  return el("details", { class: "log" }, el("summary", {}, "What happened"), el("ol", {}, ...lines));
+}
+
+function asked() {
+  const query = new URLSearchParams();
+  for (const field of $("filter").elements) if (field.name && field.value) query.set(field.name, field.value);
+  return query;
+}
+
+// Reads the first page, or the next; what was paged in stays in view when the first is read again.
+async function load(how) {
+  turn += 1;
+  const own = turn;
+  const query = asked();
+  const none = query.size > 0 ? "No upload fits this search." : "No uploads yet.";
+  query.set("limit", String(PAGE));
+  if (how === "more" && before !== null) query.set("before", before);
+  try {
+    const page = await ask(`/uploads?${query}`);
+    if (own !== turn) return;
+    if (how === "anew") { rows.clear(); $("history").replaceChildren(); }
+    page.uploads.forEach((view) => rows.get(view.id)?.show(view));
+    // What was arriving and is not there any more was given up: the first page has all that arrive.
+    if (how === "fresh") dropLost(new Set(page.uploads.map((view) => view.id)));
+    const fresh = page.uploads.filter((view) => !rows.has(view.id)).map((view) => { const row = new Row(view); rows.set(view.id, row); return row.node; });
+    if (how === "fresh") $("history").prepend(...fresh); else $("history").append(...fresh);
+    if (how !== "fresh") before = page.next;
+    $("more").hidden = before === null;
+    say($("history-note"), page.waiting ? page.waiting.message : rows.size ? "" : none);
+    $("retry-all").hidden = !(query.get("state") === "failed" && rows.size > 1 && maySend());
+  } catch (problem) {
+    if (own === turn) say($("history-note"), problem.detail);
+  }
+}
+
+function dropLost(present) {
+  for (const [id, row] of rows) {
+    if (row.view.state !== "receiving" || present.has(id)) continue;
+    rows.delete(id);
+    row.node.remove();
+  }
+}
+
+// Reads the first page again, once for many reasons.
+function soon() {
+  refreshing ??= setTimeout(() => { refreshing = undefined; load("fresh"); }, FRESH_MS);
+}
+
+function changed(view) {
+  const row = rows.get(view.id);
+  if (!row) return soon();
+  const state = asked().get("state");
+  if (state && state !== "open" && state !== "ended" && state !== view.state) {
+    rows.delete(view.id);
+    row.node.remove();
+  } else {
+    row.show(view);
+  }
+}
+
+async function retryAll() {
+  $("retry-all").disabled = true;
+  const failed = [...rows.values()].map((row) => row.view).filter((view) => view.state === "failed");
+  const outcomes = await Promise.allSettled(failed.map((view) => ask(`/uploads/${view.id}/retry`, { method: "POST" })));
+  const opened = outcomes.filter(({ status }) => status === "fulfilled").length;
+  announce(`${plural(opened, "upload")} opened again`);
+  const [refused] = outcomes.filter(({ status }) => status === "rejected");
+  $("history-errors").replaceChildren(...(refused ? [error(refused.reason, { dismiss: () => $("history-errors").replaceChildren() })] : []));
+  $("retry-all").disabled = false;
+  load("anew");
+}
+
+// Finds one upload, and opens its details.
+export async function showUpload(id) {
+  $("filter").elements.search.value = id;
+  $("filter").elements.state.value = "";
+  await load("anew");
+  rows.get(id)?.open();
+}
+
+export function beginHistory() {
+  let typing;
+  for (const name of ["input", "change"]) {
+    $("filter").addEventListener(name, () => { clearTimeout(typing); typing = setTimeout(() => load("anew"), TYPING_MS); });
+  }
+  $("filter").addEventListener("submit", (event) => { event.preventDefault(); load("anew"); });
+  $("more").addEventListener("click", () => load("more"));
+  $("retry-all").addEventListener("click", retryAll);
+  document.addEventListener("caught-up", soon);
+  watch(changed);
+  load("anew");
+}

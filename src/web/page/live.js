@@ -1,0 +1,76 @@
+// The state of uploads as it changes: from the server's events; while there are none, by asking again.
+
+import { ask } from "./server.js";
+
+const ASK_MS = 1000;
+const AGAIN_MS = 5000;
+
+const followed = new Map();
+const watchers = new Set();
+let source;
+let polling;
+let turns = 0;
+
+function tell(view) {
+  for (const watcher of watchers) watcher(view);
+  for (const follower of followed.get(view.id) ?? []) follower(view);
+}
+
+async function refresh(id) {
+  try {
+    tell(await ask(`/uploads/${id}`));
+  } catch (problem) {
+    if (!problem.passes) for (const follower of followed.get(id) ?? []) follower(null, problem);
+  }
+}
+
+// Calls `follower(view)` with the present state and each change. Gives what ends that.
+export function follow(id, follower) {
+  const all = followed.get(id) ?? new Set();
+  followed.set(id, all.add(follower));
+  refresh(id);
+  return () => {
+    all.delete(follower);
+    if (!all.size && followed.get(id) === all) followed.delete(id);
+  };
+}
+
+// Calls `watcher(view)` for every upload that changes.
+export function watch(watcher) {
+  watchers.add(watcher);
+}
+
+// What ended while no events came was told to nobody.
+function catchUp() {
+  for (const id of followed.keys()) refresh(id);
+  document.dispatchEvent(new CustomEvent("caught-up"));
+}
+
+function poll() {
+  if (polling) return;
+  polling = setInterval(() => {
+    turns += 1;
+    if (document.hidden) return;
+    for (const id of followed.keys()) refresh(id);
+    if (turns % 5 === 0) document.dispatchEvent(new CustomEvent("caught-up"));
+  }, ASK_MS);
+}
+
+// A session that ended ended the events, too.
+document.addEventListener("signed-in", () => { if (source) connect(); });
+
+export function connect() {
+  source?.close();
+  source = new EventSource("/events");
+  source.addEventListener("upload", (event) => tell(JSON.parse(event.data)));
+  source.addEventListener("open", () => {
+    clearInterval(polling);
+    polling = undefined;
+    catchUp();
+  });
+  source.addEventListener("error", () => {
+    poll();
+    // A cut line is taken up by the browser itself; what was refused is not.
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, AGAIN_MS);
+  });
+}

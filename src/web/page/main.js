@@ -1,0 +1,62 @@
+// The page's beginning: who looks, what was chosen, what goes on.
+
+import { cardOf, showCard } from "./card.js";
+import { choose, takeReady } from "./chosen.js";
+import { $, say } from "./dom.js";
+import { beginHistory } from "./history.js";
+import { connect, watch } from "./live.js";
+import { busy, enqueue, restore } from "./sending.js";
+import { unreachable, whenSignedIn } from "./session.js";
+import { isOpen } from "./view.js";
+import { bytes } from "./words.js";
+
+// Uploads of others and of before that get a card by themselves; the history has all.
+const CARDS_MOST = 8;
+
+function acceptFiles() {
+  $("files").addEventListener("change", () => {
+    choose([...$("files").files]);
+    $("files").value = "";
+  });
+  const drop = $("drop");
+  // Beside the field a file would be opened in place of the page.
+  for (const name of ["dragenter", "dragover"]) {
+    document.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
+  }
+  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) drop.classList.remove("over"); });
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    drop.classList.remove("over");
+    if (event.dataTransfer.files.length && !$("upload").hidden) choose([...event.dataTransfer.files]);
+  });
+  $("send").addEventListener("click", async () => {
+    $("send").disabled = true;
+    const ready = await takeReady();
+    $("send").disabled = false;
+    for (const { file, options, sample, twins, begun } of ready) enqueue({ file, options, sample, twins, begun });
+  });
+}
+
+// How large a file may be, told before anybody sends one.
+async function tellLimit() {
+  const answer = await fetch("/files", { method: "OPTIONS" }).catch(() => null);
+  const most = Number(answer?.headers.get("tus-max-size"));
+  if (most > 0) say($("limit"), `Up to ${bytes(most)} each, also gzip. Needs id, name and start time.`);
+}
+
+function begin() {
+  acceptFiles();
+  beginHistory();
+  watch((view) => {
+    if (isOpen(view) && view.state !== "receiving" && !cardOf(view.id) && $("current").children.length < CARDS_MOST) showCard(view);
+  });
+  tellLimit();
+  restore();
+  connect();
+}
+
+window.addEventListener("beforeunload", (event) => { if (busy()) event.preventDefault(); });
+whenSignedIn(begin).catch((problem) => {
+  unreachable(problem);
+  say($("heard"), problem.detail);
+});

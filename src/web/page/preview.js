@@ -1,0 +1,81 @@
+// A file's beginning as the server reads it: what was found, the first rows and what becomes of each.
+
+import { button, el } from "./dom.js";
+import { error, notice, time } from "./parts.js";
+import { bytes, number, plural, sentence } from "./words.js";
+
+const SIGNS = { ",": "comma", ";": "semicolon", "\\t": "tab", "|": "vertical bar" };
+const ROWS_FIRST = 6;
+
+// "Comma · UTF-8 · the first line names the columns · about 48,000,000 rows · CRLF"
+export function found(seen, size) {
+  const rows = seen.rows_seen > 0 && seen.bytes_seen > 0 ? Math.round((size / seen.bytes_seen) * seen.rows_seen) : 0;
+  const whole = seen.complete ? plural(seen.rows_seen, "row") : rows > 0 && !seen.packed ? `about ${plural(rough(rows), "row")}` : null;
+  return [
+    SIGNS[seen.delimiter] ?? seen.delimiter ?? "delimiter not known yet", seen.options.encoding,
+    seen.options.header ? "the first line names the columns" : "without a header",
+    whole, seen.line_end, size === undefined ? null : bytes(size),
+  ].filter(Boolean).map((text, at) => (at === 0 ? sentence(text) : text)).join(" · ");
+}
+
+// Two digits are all that an estimate is worth.
+function rough(value) {
+  const unit = 10 ** Math.max(0, Math.floor(Math.log10(value)) - 1);
+  return Math.round(value / unit) * unit;
+}
+
+// Times of the rows seen that only the option tells the zone of.
+export function assumed(times) {
+  const formats = Object.entries(times.formats ?? {}).filter(([format]) => !/%(:*z|Z|\+|s)/.test(format));
+  return times.zone + formats.reduce((sum, [, count]) => sum + count, 0);
+}
+
+// What a person should know of it; `zone` leads to where that is changed.
+export function notes(seen, zone) {
+  const shown = [];
+  if (seen.broken) {
+    shown.push(error({ code: "csv_broken", detail: `The file is damaged: ${seen.broken}.`, next: "Mend that line and choose the file again; as it is, nothing of it would be stored." }));
+  }
+  if (seen.undecodable > 0) {
+    const looks = seen.looks_like ? `; they look like ${seen.looks_like}. Choose that as the encoding.` : ". Choose another encoding.";
+    shown.push(notice(`${sentence(plural(seen.undecodable, "row"))} cannot be decoded as ${seen.options.encoding}${looks}`));
+  }
+  const zoneless = assumed(seen.times);
+  if (zoneless > 0) {
+    shown.push(el("p", { class: "quiet" }, `${sentence(plural(zoneless, "time"))} of the rows read here ${zoneless === 1 ? "has" : "have"} no zone: read as ${seen.options.zone}. `,
+      button("Change the zone", zone, { class: "plain" })));
+  }
+  if (seen.rejected > 0) {
+    const why = seen.reasons.slice(0, 3).map((reason) => `line ${number(reason.first_line)}: ${reason.example}`).join("; ");
+    const of = seen.complete ? "" : " read here";
+    shown.push(notice(`${number(seen.rejected)} of the ${plural(seen.rows_seen, "row")}${of} cannot be stored (${why}). All others will be; the rejected ones can be downloaded and mended.`));
+  }
+  return shown;
+}
+
+function value(given, kept) {
+  if (given === kept) return [kept];
+  return [kept, el("small", { class: "was" }, given === null || given === "" ? "empty" : given)];
+}
+
+function row({ line, given, user, reject }) {
+  const cells = ["id", "name", "time_of_start"].map((field, at) => {
+    const before = given[at] ?? "";
+    if (reject) return el("td", { class: reject.field === field ? "fault" : "" }, before);
+    return el("td", {}, ...(field === "time_of_start" ? value(before, time(user[field])) : value(before, user[field])));
+  });
+  return el("tr", { class: reject ? "reject" : "" }, el("td", { class: "line" }, number(line)), ...cells,
+    el("td", { class: "outcome" }, reject ? `rejected: ${reject.reason}` : "stored"));
+}
+
+// The first rows; more of them on request.
+export function table(seen) {
+  if (!seen.rows.length) return el("p", { class: "quiet" }, "There are no rows behind the header yet.");
+  const names = ["id", "name", "time_of_start"].map((field) => seen.columns.find((column) => column.field === field)?.name ?? field);
+  const body = el("tbody", {}, ...seen.rows.slice(0, ROWS_FIRST).map(row));
+  const rest = seen.rows.slice(ROWS_FIRST);
+  const more = rest.length > 0 && button(`Show ${rest.length} more rows`, () => { body.append(...rest.map(row)); more.remove(); }, { class: "plain" });
+  return el("div", {}, el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "First rows" }, el("table", { class: "rows" },
+    el("caption", {}, "What becomes of the first rows: as stored, and below it as it stands in the file where that differs"),
+    el("thead", {}, el("tr", {}, ...["Line", ...names, "Will be"].map((name) => el("th", { scope: "col" }, name)))), body)), more);
+}
