@@ -8,7 +8,7 @@ import { error } from "./parts.js";
 import { ask } from "./server.js";
 import { maySend } from "./session.js";
 import { plural, when } from "./words.js";
-import { details, stateText } from "./view.js";
+import { details, isOpen, stateText } from "./view.js";
 
 const PAGE = 25;
 const TYPING_MS = 250;
@@ -44,7 +44,10 @@ class Row {
     this.view = view;
     say(this.#state, stateText(view));
     this.#state.className = `state ${view.state}`;
-    const begun = (other) => { showCard(other); soon(); };
+    const begun = (other) => {
+      if (other.id !== view.id || !other.cancel_asked) showCard(other);
+      soon();
+    };
     this.#buttons.replaceChildren(...actions(view, { begun, place: this.#place }));
     this.#fill();
   }
@@ -120,7 +123,8 @@ function changed(view) {
   const row = rows.get(view.id);
   if (!row) return soon();
   const state = asked().get("state");
-  if (state && state !== "open" && state !== "ended" && state !== view.state) {
+  const fits = !state || state === view.state || (state === "open" ? isOpen(view) : state === "ended" && !isOpen(view));
+  if (!fits) {
     rows.delete(view.id);
     row.node.remove();
   } else {

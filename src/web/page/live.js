@@ -4,12 +4,15 @@ import { ask } from "./server.js";
 
 const ASK_MS = 1000;
 const AGAIN_MS = 5000;
+// A browser has few connections to a server, and each page that listens holds one: a page out of sight gives it back.
+const HIDDEN_MS = 60_000;
 
 const followed = new Map();
 const watchers = new Set();
 let source;
 let polling;
 let turns = 0;
+let hiding;
 
 function tell(view) {
   for (const watcher of watchers) watcher(view);
@@ -56,6 +59,15 @@ function poll() {
   }, ASK_MS);
 }
 
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(hiding);
+  if (document.hidden) {
+    hiding = setTimeout(() => source?.close(), HIDDEN_MS);
+  } else if (source?.readyState === EventSource.CLOSED) {
+    connect();
+  }
+});
+
 // A session that ended ended the events, too.
 document.addEventListener("signed-in", () => { if (source) connect(); });
 
@@ -71,6 +83,6 @@ export function connect() {
   source.addEventListener("error", () => {
     poll();
     // A cut line is taken up by the browser itself; what was refused is not.
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, AGAIN_MS);
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => { if (!document.hidden) connect(); }, AGAIN_MS);
   });
 }
