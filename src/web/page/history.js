@@ -3,7 +3,7 @@
 import { actions } from "./actions.js";
 import { showCard } from "./card.js";
 import { $, announce, el, say } from "./dom.js";
-import { watch } from "./live.js";
+import { heardSince, watch } from "./live.js";
 import { error } from "./parts.js";
 import { ask } from "./server.js";
 import { maySend } from "./session.js";
@@ -15,7 +15,8 @@ const TYPING_MS = 250;
 const FRESH_MS = 400;
 
 const rows = new Map();
-let turn = 0;
+// Of the question that the rows answer: what was read for another is dropped.
+let question = 0;
 let before = null;
 let refreshing;
 
@@ -82,17 +83,20 @@ function asked() {
 
 // Reads the first page, or the next; what was paged in stays in view when the first is read again.
 async function load(how) {
-  turn += 1;
-  const own = turn;
+  if (how === "anew") question += 1;
+  const own = question;
   const query = asked();
   const none = query.size > 0 ? "No upload fits this search." : "No uploads yet.";
   query.set("limit", String(PAGE));
   if (how === "more" && before !== null) query.set("before", before);
+  const since = performance.now();
   try {
     const page = await ask(`/uploads?${query}`);
-    if (own !== turn) return;
+    if (own !== question) return;
+    // So many came meanwhile that some between them and what is shown would be missing.
+    if (how === "fresh" && rows.size && page.next !== null && !page.uploads.some((view) => rows.has(view.id))) return load("anew");
     if (how === "anew") { rows.clear(); $("history").replaceChildren(); }
-    page.uploads.forEach((view) => rows.get(view.id)?.show(view));
+    page.uploads.filter((view) => !heardSince(view.id, since)).forEach((view) => rows.get(view.id)?.show(view));
     // What was arriving and is not there any more was given up: the first page has all that arrive.
     if (how === "fresh") dropLost(new Set(page.uploads.map((view) => view.id)));
     const fresh = page.uploads.filter((view) => !rows.has(view.id)).map((view) => { const row = new Row(view); rows.set(view.id, row); return row.node; });
@@ -102,7 +106,7 @@ async function load(how) {
     say($("history-note"), page.waiting ? page.waiting.message : rows.size ? "" : none);
     $("retry-all").hidden = !(query.get("state") === "failed" && rows.size > 1 && maySend());
   } catch (problem) {
-    if (own === turn) say($("history-note"), problem.detail);
+    if (own === question) say($("history-note"), problem.detail);
   }
 }
 
@@ -158,7 +162,11 @@ export function beginHistory() {
     $("filter").addEventListener(name, () => { clearTimeout(typing); typing = setTimeout(() => load("anew"), TYPING_MS); });
   }
   $("filter").addEventListener("submit", (event) => { event.preventDefault(); load("anew"); });
-  $("more").addEventListener("click", () => load("more"));
+  $("more").addEventListener("click", async () => {
+    $("more").disabled = true;
+    await load("more");
+    $("more").disabled = false;
+  });
   $("retry-all").addEventListener("click", retryAll);
   document.addEventListener("caught-up", soon);
   watch(changed);

@@ -14,14 +14,28 @@ let polling;
 let turns = 0;
 let hiding;
 
+// When the last event of an upload came: an answer that was asked for before may be older.
+const heard = new Map();
+const HEARD_MOST = 2000;
+
+export const heardSince = (id, since) => (heard.get(id) ?? -1) >= since;
+
+function hear(view) {
+  if (heard.size >= HEARD_MOST) heard.clear();
+  heard.set(view.id, performance.now());
+  tell(view);
+}
+
 function tell(view) {
   for (const watcher of watchers) watcher(view);
   for (const follower of followed.get(view.id) ?? []) follower(view);
 }
 
 async function refresh(id) {
+  const since = performance.now();
   try {
-    tell(await ask(`/uploads/${id}`));
+    const view = await ask(`/uploads/${id}`);
+    if (!heardSince(id, since)) tell(view);
   } catch (problem) {
     if (!problem.passes) for (const follower of followed.get(id) ?? []) follower(null, problem);
   }
@@ -74,7 +88,7 @@ document.addEventListener("signed-in", () => { if (source) connect(); });
 export function connect() {
   source?.close();
   source = new EventSource("/events");
-  source.addEventListener("upload", (event) => tell(JSON.parse(event.data)));
+  source.addEventListener("upload", (event) => hear(JSON.parse(event.data)));
   source.addEventListener("open", () => {
     clearInterval(polling);
     polling = undefined;

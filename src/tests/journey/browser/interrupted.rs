@@ -190,7 +190,7 @@ async fn another_tab_does_not_take_an_upload_for_interrupted_that_this_one_sends
     open(&browser, &server.url).await;
     let (path, rows) = long_file(&world, "long.csv", MEGABYTES, 1);
     slow_line(&browser, SLOW).await;
-    choose(&browser, &[path.clone()]).await;
+    choose(&browser, std::slice::from_ref(&path)).await;
     send(&browser).await;
     sends_for_a_while(&browser, "long.csv").await;
     let (first, second) = (browser.page.window().await.unwrap(), browser.page.new_window(true).await.unwrap().handle);
