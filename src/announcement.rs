@@ -3,20 +3,24 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::upload::{EpochMs, NewUpload, UploadId};
 
 /// The message's value: these eight fields, in this order. Unknown fields are ignored on reading.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Announcement {
     pub uuid: UploadId,
     pub filename: String,
     pub size: u64,
+    #[schema(value_type = i64)]
     pub start_time: EpochMs,
+    #[schema(value_type = i64)]
     pub end_time: EpochMs,
     /// `end_time - start_time`, milliseconds.
     pub total_upload_time: i64,
+    #[schema(value_type = String)]
     pub path: PathBuf,
     /// The part's content type, or empty.
     pub filetype: String,

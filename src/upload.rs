@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{error::Service, receipt::Receipt, rows::RowOptions};
@@ -11,7 +12,7 @@ use crate::{error::Service, receipt::Receipt, rows::RowOptions};
 pub type EpochMs = i64;
 
 /// An upload's id, a UUID. Text order of ids made by `new` is the order of their creation (version 7, RFC 9562).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct UploadId(pub Uuid);
 
@@ -36,7 +37,7 @@ impl FromStr for UploadId {
 }
 
 /// The states of the ledger; `receiving` is known to the spool alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     Receiving,
@@ -209,7 +210,7 @@ pub struct Cleaned {
 }
 
 /// How times of good rows were read, so that a wrong reading is seen.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TimeCounts {
     /// With an offset of their own.
     pub offset: u64,
@@ -225,7 +226,7 @@ pub struct TimeCounts {
 }
 
 /// One reason for rejects, with its first line as an example.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReasonCount {
     pub field: String,
     /// Stable: `time_unreadable`.
@@ -237,7 +238,7 @@ pub struct ReasonCount {
 }
 
 /// The account of an upload's rows; final when it is `done`: read = inserted + replaced + duplicates + rejected.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Counts {
     pub read: u64,
     pub inserted: u64,
@@ -281,7 +282,7 @@ impl Counts {
 }
 
 /// How far the present stage is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
     pub stage: Stage,
     pub done: u64,
@@ -289,7 +290,7 @@ pub struct Progress {
     pub unit: Unit,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     Receive,
@@ -302,7 +303,7 @@ pub enum Stage {
     Finish,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     Bytes,

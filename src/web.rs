@@ -31,6 +31,7 @@ mod health;
 mod known;
 mod limits;
 mod listing;
+mod openapi;
 mod options;
 mod page;
 mod path;

@@ -6,6 +6,7 @@ mod tests;
 
 use encoding_rs::Encoding;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Columns, Delimiter, RowOptions, csv::CsvReader};
 
@@ -23,7 +24,7 @@ const NAME_SHOWN: usize = 60;
 pub(super) const REJECT_NAMES: [&str; 3] = ["_line", "_field", "_reason"];
 
 /// How the fields of a file lie.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Layout {
     pub delimiter: u8,
     /// The header's names as they stand; empty without a header.

@@ -7,29 +7,37 @@ use bytesize::ByteSize;
 use chrono_tz::Tz;
 use encoding_rs::Encoding;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::time::Format;
 
 /// Effective value of every `[rows]` key. What a newer version added to an info file or ledger is ignored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct RowOptions {
     /// Zone of times without an offset (IANA name).
+    #[schema(value_type = String)]
     pub zone: Tz,
     /// An ASCII-compatible encoding, by WHATWG label.
+    #[schema(value_type = String)]
     pub encoding: &'static Encoding,
     /// `None`: the first of `, ; \t |` with which all three columns are found.
+    #[schema(value_type = Option<String>)]
     pub delimiter: Option<Delimiter>,
     /// Whether the first record names the columns.
     pub header: bool,
+    /// Which column holds what.
     pub columns: Columns,
     /// strftime formats that are tried before all others, in this order.
     pub formats: Vec<String>,
     /// Take blanks off the ends of ids and names.
     pub trim: bool,
+    /// Which row wins when an id comes twice.
     pub existing: Existing,
     /// Longest record, bytes.
     pub max_record_bytes: u64,
+    /// A number of rows, or a share of them: `10`, `1%`.
+    #[schema(value_type = String)]
     pub max_rejects: MaxRejects,
 }
 
@@ -216,7 +224,7 @@ impl FromStr for Delimiter {
 }
 
 /// Which column holds what: a header's name, or a position from 1 where there is no header.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Columns {
     pub id: String,
@@ -289,7 +297,8 @@ impl Columns {
 }
 
 /// Which row wins when an id comes twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "snake_case")]
 pub enum Existing {
     /// The first line of the file; an id that is in the table stays as it is.
     Keep,

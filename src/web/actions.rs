@@ -10,9 +10,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::{
+    rows::RowOptions,
     store::{CancelOutcome, Retry, RetryOutcome},
     upload::{State as UploadState, Upload, UploadId},
 };
@@ -21,6 +24,7 @@ use super::{
     Again, Context, blocking,
     caller::Caller,
     errors::Problem,
+    openapi::{BadRequest, Conflict, NotFound, RowQuery, TooLarge, UPLOADS, Unprocessable, UploadPath},
     options::Asked,
     path::Id,
     status::{UploadView, ask},
@@ -29,6 +33,10 @@ use super::{
 
 type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 type Content = Result<Bytes, BytesRejection>;
+
+/// For the API's description.
+const OVER_NEWER: &str = "Although a newer upload in replace mode has overtaken it.";
+const ROW_BODY: &str = "The options instead of the query; what is not named stays.";
 
 /// Options from the query, or from a JSON object as the body.
 fn asked(query: Pairs, body: Content) -> Result<Asked, Problem> {
@@ -60,7 +68,12 @@ async fn upload(context: &Context, id: UploadId) -> Result<Upload, Problem> {
     upload.ok_or_else(|| Problem::no_such_upload(id).of(id))
 }
 
-/// `POST /uploads/{id}/retry`, with other options, `restart` and `over_newer` if need be.
+/// Opens an upload again that has failed or was cancelled, with other options if need be.
+#[utoipa::path(post, path = "/uploads/{id}/retry", operation_id = "retry", tag = UPLOADS,
+    params(UploadPath, RowQuery, ("over_newer" = Option<bool>, Query, description = OVER_NEWER),
+        ("restart" = Option<bool>, Query, description = "Forget what was cleaned, and load from the start.")),
+    request_body(content = Option<RowOptions>, description = ROW_BODY),
+    responses((status = 200, body = UploadView), BadRequest, NotFound, Conflict, TooLarge))]
 pub(super) async fn retry(
     State(context): State<Context>,
     caller: Caller,
@@ -107,7 +120,12 @@ fn overtaken(id: UploadId) -> Problem {
     .next("repeat it with over_newer=true if that is meant")
 }
 
-/// `POST /uploads/{id}/again`: a new upload of the same bytes.
+/// Makes a new upload of the same bytes, with other options.
+#[utoipa::path(post, path = "/uploads/{id}/again", operation_id = "again", tag = UPLOADS,
+    params(UploadPath, RowQuery, ("over_newer" = Option<bool>, Query, description = OVER_NEWER)),
+    request_body(content = Option<RowOptions>, description = ROW_BODY),
+    responses((status = 201, body = UploadView, headers(("location" = String))), BadRequest, NotFound, Conflict,
+        TooLarge, Unprocessable))]
 pub(super) async fn again(
     State(context): State<Context>,
     caller: Caller,
@@ -126,14 +144,32 @@ pub(super) async fn again(
         .into_response())
 }
 
-/// `POST /uploads/{id}/cancel`
+/// What came of the wish to cancel.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Cancelled {
+    id: UploadId,
+    outcome: CancelledOutcome,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum CancelledOutcome {
+    /// It was waiting, and is cancelled now.
+    Cancelled,
+    /// A worker has it, and was told to stop.
+    Asked,
+}
+
+/// Stops an upload. Rows that were stored until then stay.
+#[utoipa::path(post, path = "/uploads/{id}/cancel", operation_id = "cancel", tag = UPLOADS, params(UploadPath),
+    responses((status = 200, body = Cancelled), (status = 202, body = Cancelled), NotFound, Conflict))]
 pub(super) async fn cancel(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, Problem> {
     caller.may_change(id, &upload(&context, id).await?.new.sender)?;
     match ask(&context, context.store.cancel(id)).await? {
         CancelOutcome::NoSuchUpload => Err(Problem::no_such_upload(id).of(id)),
-        CancelOutcome::Cancelled => Ok(Json(json!({ "id": id, "outcome": "cancelled" })).into_response()),
+        CancelOutcome::Cancelled => Ok(Json(Cancelled { id, outcome: CancelledOutcome::Cancelled }).into_response()),
         CancelOutcome::Asked => {
-            Ok((StatusCode::ACCEPTED, Json(json!({ "id": id, "outcome": "asked" }))).into_response())
+            Ok((StatusCode::ACCEPTED, Json(Cancelled { id, outcome: CancelledOutcome::Asked })).into_response())
         }
         CancelOutcome::Ended(state) => {
             Err(conflict(id, "ended", format!("upload {id} has ended already; its state is {state}")))

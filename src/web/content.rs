@@ -21,6 +21,7 @@ use super::{
     Context,
     caller::Caller,
     errors::Problem,
+    openapi::{NotFound, RangeNotSatisfiable, UPLOADS, UploadPath},
     path::Id,
     range,
     status::{Found, ask, find},
@@ -28,7 +29,12 @@ use super::{
 
 pub(super) const READ_BYTES: usize = 256 << 10;
 
-/// `GET /uploads/{id}/content`: the bytes as they were sent, whole or one range of them.
+/// The bytes as they were sent, whole or one range of them.
+#[utoipa::path(get, path = "/uploads/{id}/content", operation_id = "content", tag = UPLOADS,
+    params(UploadPath, ("range" = Option<String>, Header, description = "`bytes=0-999`")),
+    responses((status = 200, content_type = "application/octet-stream", body = [u8]),
+        (status = 206, content_type = "application/octet-stream", body = [u8], headers(("content-range" = String))),
+        NotFound, RangeNotSatisfiable))]
 pub(super) async fn content(
     State(context): State<Context>,
     caller: Caller,
@@ -80,7 +86,9 @@ async fn source_of(context: &Context, id: UploadId) -> Result<(Box<dyn Source>, 
     Ok((Box::new(ArchivedSource { archive: context.archive.clone(), file }), upload.new.filename))
 }
 
-/// `GET /uploads/{id}/receipt`: the final account.
+/// The final account of an upload.
+#[utoipa::path(get, path = "/uploads/{id}/receipt", operation_id = "receipt", tag = UPLOADS, params(UploadPath),
+    responses((status = 200, body = Receipt), NotFound))]
 pub(super) async fn receipt(
     State(context): State<Context>,
     caller: Caller,

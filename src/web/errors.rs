@@ -61,7 +61,7 @@ impl Problem {
         json!({
             "type": "about:blank",
             // Without a type of its own a problem has the status's name (RFC 9457, section 4.2.1).
-            "title": self.status.canonical_reason(),
+            "title": self.status.canonical_reason().unwrap_or("Checksum Mismatch"),
             "status": self.status.as_u16(),
             "code": self.code,
             "detail": self.detail,

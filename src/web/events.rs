@@ -12,6 +12,7 @@ use axum::{
 use futures_util::stream;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
+use utoipa::IntoParams;
 
 use crate::upload::{State as UploadState, UploadId};
 
@@ -19,6 +20,7 @@ use super::{
     Context,
     caller::Caller,
     errors::Problem,
+    openapi::{BadRequest, NotFound, UPLOADS},
     status::{self, Found},
 };
 
@@ -33,13 +35,21 @@ const ALIVE: Duration = Duration::from_secs(10);
 /// How long a browser waits before it connects again, milliseconds.
 const RETRY_MS: u32 = 2000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
+    /// Follow this upload alone, beginning with whatever it is, until it has ended.
     upload: Option<String>,
 }
 
-/// `GET /events`, of all uploads that the caller sees; with `?upload=ID` of that one until it has ended.
+/// Follows uploads by server-sent events.
+///
+/// An event `upload` carries the whole view of one upload, as `GET /uploads/{id}`
+/// gives it: first of each that is open, then of each that changes. `gone`: it broke off while it arrived. `waiting`:
+/// the database does not answer, or (`null`) it does again. Ids grow; a comment comes at least every 15 seconds.
+#[utoipa::path(get, path = "/events", operation_id = "events", tag = UPLOADS, params(Asked),
+    responses((status = 200, content_type = "text/event-stream", body = String), BadRequest, NotFound))]
 pub(super) async fn follow(
     State(context): State<Context>,
     caller: Caller,
@@ -136,10 +146,17 @@ impl Follower {
             }
             () = sleep_until(self.alive) => {
                 self.alive = Instant::now() + ALIVE;
-                // The token may have been taken away, or the session have ended.
-                let known = self.context.access.caller(&self.request).ok().flatten();
-                (known.as_ref() == Some(&self.caller)).then(|| ": alive\n\n".into())
+                self.is_known().then(|| ": alive\n\n".into())
             }
+        }
+    }
+
+    /// The token may have been taken away, or the session have ended. Where others behind the same address have guessed
+    /// too often to be judged, nothing is known against this one.
+    fn is_known(&self) -> bool {
+        match self.context.access.caller(&self.request) {
+            Ok(caller) => caller.as_ref() == Some(&self.caller),
+            Err(problem) => problem.status == StatusCode::TOO_MANY_REQUESTS,
         }
     }
 

@@ -9,6 +9,7 @@ use axum::{
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     hash::{SAMPLE_BYTES, sample_of},
@@ -19,20 +20,22 @@ use super::{
     Context,
     caller::Caller,
     errors::Problem,
+    openapi::{BadRequest, SENDING, TooLarge},
     status::{UploadView, WaitingView, ask, now_ms, waiting_for_store},
 };
 
 /// Newest uploads that are named.
 const MOST: u32 = 10;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     /// Of the file, bytes.
     size: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Known {
     /// By which a file is known again, lower-case hex.
     sample: String,
@@ -42,7 +45,10 @@ pub(super) struct Known {
     waiting: Option<WaitingView>,
 }
 
-/// `POST /known?size=N`: the body is the file's first 64 KiB, then the last 64 KiB of what is behind them.
+/// Whether a file was sent before. The body is the file's first 64 KiB, then the last 64 KiB of what is behind them.
+#[utoipa::path(post, path = "/known", operation_id = "known", tag = SENDING, params(Asked),
+    request_body(content = [u8], content_type = "application/octet-stream"),
+    responses((status = 200, body = Known), BadRequest, TooLarge))]
 pub(super) async fn known(
     State(context): State<Context>,
     caller: Caller,

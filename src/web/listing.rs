@@ -9,6 +9,7 @@ use axum::{
     response::Response,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     error::Result,
@@ -20,6 +21,7 @@ use super::{
     Context, blocking,
     caller::Caller,
     errors::Problem,
+    openapi::{BadRequest, IfNoneMatch, NotModified, UPLOADS},
     status::{UploadView, WaitingView, ask, now_ms, waiting_for_store},
     tagged::tagged,
 };
@@ -28,18 +30,24 @@ const LIMIT_MAX: u32 = 200;
 /// Newest spooled uploads that the ledger is asked about one by one; a sweep registers the others within seconds.
 const UNREGISTERED_MAX: usize = 20;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     /// A state, or `open`, or `ended`.
     state: Option<String>,
+    /// Who handed it over.
     sender: Option<String>,
+    /// Part of a file name or the beginning of an id.
     search: Option<String>,
+    /// At most so many, 1 to 200; 50 unless told.
     limit: Option<u32>,
+    /// The `next` of the page before.
     before: Option<u64>,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = UploadList)]
 pub(super) struct Page {
     uploads: Vec<UploadView>,
     /// The `before` of the next page; null on the last one.
@@ -60,7 +68,9 @@ impl Asked {
     }
 }
 
-/// `GET /uploads`
+/// Uploads that the caller may see, newest first. The first page begins with those that are only arriving.
+#[utoipa::path(get, path = "/uploads", operation_id = "uploads", tag = UPLOADS, params(Asked, IfNoneMatch),
+    responses((status = 200, body = Page, headers(("etag" = String))), NotModified, BadRequest))]
 pub(super) async fn list(
     State(context): State<Context>,
     caller: Caller,

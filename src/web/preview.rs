@@ -15,6 +15,7 @@ use bytes::Bytes;
 use encoding_rs::Encoding;
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::{
     pipeline::receive::{LEAD_BYTES, plain},
@@ -26,7 +27,12 @@ use crate::{
     upload::{ReasonCount, TimeCounts},
 };
 
-use super::{Context, errors::Problem, options::Asked};
+use super::{
+    Context,
+    errors::Problem,
+    openapi::{BadRequest, RowQuery, SENDING, TooLarge, Unprocessable},
+    options::Asked,
+};
 
 /// Most of a file that is looked at.
 const HEAD_BYTES: usize = 2 << 20;
@@ -36,11 +42,12 @@ const COLUMNS_SHOWN: usize = 200;
 const CHARACTERS_SHOWN: usize = 120;
 
 /// How a file will be read.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Preview {
     /// `null`: its first record is not whole in what was sent.
     layout: Option<Layout>,
     /// As the option `delimiter` takes it.
+    #[schema(value_type = Option<String>)]
     delimiter: Option<Delimiter>,
     /// `LF`, `CRLF` or `CR`; `null` in a file of one line.
     line_end: Option<&'static str>,
@@ -54,7 +61,8 @@ struct Preview {
 }
 
 /// What all whole rows in the beginning add up to.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = PreviewSum)]
 struct Seen {
     rows_seen: u64,
     /// Bytes that these rows take (expanded, where it is gzip).
@@ -69,7 +77,8 @@ struct Seen {
 }
 
 /// A column of the file.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PreviewColumn)]
 struct Column {
     /// `null` without a header.
     name: Option<String>,
@@ -79,7 +88,8 @@ struct Column {
     field: Option<&'static str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PreviewRow)]
 struct Row {
     line: u64,
     /// As they stand in the file: id, name, time of start.
@@ -88,15 +98,19 @@ struct Row {
     outcome: Outcome,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = PreviewOutcome)]
 enum Outcome {
     User { id: String, name: String, time_of_start: String },
     Reject { field: &'static str, code: &'static str, reason: String },
 }
 
-/// `POST /preview`: the first bytes of a file as the body, options in the query, `complete=true` when they are all of
-/// it. Answers how the file will be read, or refuses it as an upload would be.
+/// How a file will be read, by its first bytes, or why it will be refused; then `found` holds the columns there are.
+#[utoipa::path(post, path = "/preview", operation_id = "preview", tag = SENDING,
+    params(RowQuery, ("complete" = Option<bool>, Query, description = "The body is the whole file.")),
+    request_body(content = [u8], content_type = "application/octet-stream"),
+    responses((status = 200, body = Preview), BadRequest, TooLarge, Unprocessable))]
 pub(super) async fn preview(
     State(context): State<Context>,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,

@@ -13,6 +13,7 @@ use axum::{
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use tokio_util::io::ReaderStream;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     archive::{ArchivedSource, name},
@@ -27,6 +28,7 @@ use super::{
     caller::Caller,
     content::{READ_BYTES, attachment, internal, registered},
     errors::Problem,
+    openapi::{BadRequest, NotFound, UPLOADS, UploadPath},
     path::Id,
 };
 
@@ -35,14 +37,20 @@ const LOOKED_AT_BYTES: usize = 1 << 20;
 /// Examples of each reason.
 const EACH: usize = 5;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Asked {
+    /// The bytes as they are.
     exact: bool,
 }
 
-/// `GET /uploads/{id}/rejects`: the rows that could not be stored. Fields that spreadsheets take for formulas have an
-/// apostrophe in front; `?exact=true` gives the bytes as they are, to be mended and sent back.
+/// The rows that could not be stored, as CSV.
+///
+/// Fields that spreadsheets take for formulas have an apostrophe in front;
+/// `exact` gives the bytes as they are, to be mended and sent back.
+#[utoipa::path(get, path = "/uploads/{id}/rejects", operation_id = "rejects", tag = UPLOADS, params(UploadPath, Asked),
+    responses((status = 200, content_type = "text/csv", body = String), BadRequest, NotFound))]
 pub(super) async fn file(
     State(context): State<Context>,
     caller: Caller,
@@ -85,15 +93,17 @@ fn none(id: UploadId, text: String) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no_rejects", text).of(id)
 }
 
-/// The answer of `GET /uploads/{id}/rejects/sample`.
-#[derive(Debug, Serialize)]
+/// A few of the rows that could not be stored.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RejectSample)]
 pub(super) struct Sample {
     /// Most frequent first.
     rejects: Vec<Group>,
 }
 
 /// The rejects of one reason.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RejectReason)]
 pub(super) struct Group {
     /// Stable: `time_unreadable`.
     reason: String,
@@ -104,7 +114,8 @@ pub(super) struct Group {
     first: Vec<Line>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RejectLine)]
 pub(super) struct Line {
     line: u64,
     /// Why this one was refused.
@@ -113,7 +124,9 @@ pub(super) struct Line {
     text: Option<String>,
 }
 
-/// `GET /uploads/{id}/rejects/sample`: how many rows each reason has, and its first ones.
+/// How many rows each reason has, and its first ones.
+#[utoipa::path(get, path = "/uploads/{id}/rejects/sample", operation_id = "reject_sample", tag = UPLOADS,
+    params(UploadPath), responses((status = 200, body = Sample), NotFound))]
 pub(super) async fn sample(
     State(context): State<Context>,
     caller: Caller,

@@ -1,58 +1,41 @@
-//! Which address leads where, and what every request passes on its way in and out.
+//! Which address leads where, and what every request passes on its way in and out. A route that is added here is in
+//! the API's description.
 
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    middleware,
-    routing::{get, post, put},
-};
+use std::sync::Arc;
+
+use axum::{Extension, Router, extract::DefaultBodyLimit, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouterExt},
+    routes,
+};
 
 use super::{
-    Context, actions, caller, content, events, guard, health, known, listing, page, preview, rejects, session, status,
-    tus, uploads,
+    Context, actions, caller, content, events, guard, health, known, listing, openapi, page, preview, rejects, session,
+    status, tus, uploads,
 };
 
 /// Of a request that signs in: an object with a token.
 const SIGN_IN_BYTES: usize = 4 << 10;
 
 pub(super) fn router(context: Context) -> Router {
-    // These count bytes themselves: the framework's limit is for bodies that are held in memory.
-    let uploads = Router::new()
-        .route("/uploads", post(uploads::by_form))
-        .route("/uploads/{name}", put(uploads::raw))
-        .route("/upload", post(uploads::original))
-        .merge(tus::routes())
-        .layer(DefaultBodyLimit::disable());
-    // Everything here needs a token, where there are any.
-    let guarded = Router::new()
-        .merge(uploads)
-        .route("/events", get(events::follow))
-        .route("/uploads", get(listing::list))
-        .route("/uploads/{name}", get(status::show))
-        .route("/uploads/{name}/events", get(status::events))
-        .route("/uploads/{name}/receipt", get(content::receipt))
-        .route("/uploads/{name}/rejects", get(rejects::file))
-        .route("/uploads/{name}/rejects/sample", get(rejects::sample))
-        .route("/uploads/{name}/content", get(content::content))
-        .route("/uploads/{name}/retry", post(actions::retry))
-        .route("/uploads/{name}/again", post(actions::again))
-        .route("/uploads/{name}/cancel", post(actions::cancel))
-        .route("/preview", post(preview::preview))
-        .route("/known", post(known::known))
+    let (guarded, mut api) = guarded().split_for_parts();
+    openapi::with_common(&mut api, true);
+    let guarded = guarded
         .method_not_allowed_fallback(guard::method_not_allowed)
         .layer(middleware::from_fn_with_state(context.clone(), caller::needed));
-    // These answer strangers, too, and tell others more.
-    let session = get(session::show).post(session::begin).delete(session::end);
-    let greeting = Router::new()
-        .route("/readyz", get(health::ready))
-        .route("/session", session.layer(DefaultBodyLimit::max(SIGN_IN_BYTES)))
-        .layer(middleware::from_fn_with_state(context.clone(), caller::if_shown));
+    let (greeting, of_greeting) = greeting().split_for_parts();
+    let greeting = greeting.layer(middleware::from_fn_with_state(context.clone(), caller::if_shown));
+    let (open, mut of_open) = open().split_for_parts();
+    of_open.merge(of_greeting);
+    openapi::with_common(&mut of_open, false);
+    api.merge(of_open);
+    // It is made of what is text already.
+    let document = openapi::Document(Arc::from(api.to_json().unwrap_or_default()));
     Router::new()
         .merge(guarded)
         .merge(greeting)
-        // Nothing here is anybody's.
-        .route("/livez", get(health::live))
+        .merge(open.layer(Extension(document)))
         .merge(page::routes())
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::method_not_allowed)
@@ -62,4 +45,41 @@ pub(super) fn router(context: Context) -> Router {
         .layer(middleware::from_fn(guard::log))
         .layer(CatchPanicLayer::custom(guard::panicked))
         .with_state(context)
+}
+
+/// Everything here needs a token, where there are any.
+fn guarded() -> OpenApiRouter<Context> {
+    // These count bytes themselves: the framework's limit is for bodies that are held in memory.
+    let uploads = OpenApiRouter::new()
+        .routes(routes!(uploads::by_form))
+        .routes(routes!(uploads::raw))
+        .routes(routes!(uploads::original))
+        .merge(tus::routes())
+        .layer(DefaultBodyLimit::disable());
+    OpenApiRouter::with_openapi(openapi::shared())
+        .merge(uploads)
+        .routes(routes!(preview::preview))
+        .routes(routes!(known::known))
+        .routes(routes!(events::follow))
+        .routes(routes!(listing::list))
+        .routes(routes!(status::show))
+        .routes(routes!(status::events))
+        .routes(routes!(content::receipt))
+        .routes(routes!(rejects::file))
+        .routes(routes!(rejects::sample))
+        .routes(routes!(content::content))
+        .routes(routes!(actions::retry))
+        .routes(routes!(actions::again))
+        .routes(routes!(actions::cancel))
+}
+
+/// These answer strangers, too, and tell others more.
+fn greeting() -> OpenApiRouter<Context> {
+    let session = routes!(session::show, session::begin, session::end);
+    OpenApiRouter::new().routes(routes!(health::ready)).routes(session.layer(DefaultBodyLimit::max(SIGN_IN_BYTES)))
+}
+
+/// Nothing here is anybody's.
+fn open() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(health::live)).routes(routes!(openapi::openapi))
 }

@@ -13,14 +13,19 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::config::{Role, Token, sha256};
 
-use super::{Context, caller::Caller, errors::Problem};
+use super::{
+    Context,
+    caller::Caller,
+    errors::Problem,
+    openapi::{SERVER, TooLarge},
+};
 
-const COOKIE: &str = "userdata_session";
+pub(super) const COOKIE: &str = "userdata_session";
 const LASTS: Duration = Duration::from_secs(12 * 60 * 60);
 /// Sessions that are remembered; of more the oldest end.
 const MOST: usize = 10_000;
@@ -85,13 +90,16 @@ fn set_cookie(context: &Context, value: &str, lasts: Duration) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }
 
-#[derive(Deserialize)]
+/// A token to sign in with.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SignIn {
     token: String,
 }
 
-/// `POST /session` with `{"token": "…"}`: signs in.
+/// Signs in: the answer's cookie stands for the token.
+#[utoipa::path(post, path = "/session", operation_id = "sign_in", tag = SERVER, request_body = SignIn,
+    responses((status = 204, headers(("set-cookie" = String))), TooLarge))]
 pub(super) async fn begin(
     State(context): State<Context>,
     ConnectInfo(peer): ConnectInfo<std::net::SocketAddr>,
@@ -118,18 +126,28 @@ pub(super) async fn begin(
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, set_cookie(&context, &secret, LASTS))]).into_response())
 }
 
-/// `GET /session`: who the caller is.
-pub(super) async fn show(State(context): State<Context>, caller: Option<Caller>) -> Json<Value> {
-    let needed = context.access.tokens.needed();
-    Json(json!({
-        "name": caller.as_ref().map(|caller| &caller.name),
-        "role": caller.as_ref().map(|caller| caller.role),
-        "signed_in": needed && caller.is_some(),
-        "tokens_needed": needed,
-    }))
+/// Who the caller is.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Who {
+    /// The token's, or `local` where there are none; null of a stranger.
+    name: Option<String>,
+    role: Option<Role>,
+    signed_in: bool,
+    /// Whether this server wants tokens at all.
+    tokens_needed: bool,
 }
 
-/// `DELETE /session`: signs out.
+/// Who the caller is.
+#[utoipa::path(get, path = "/session", operation_id = "who", tag = SERVER, responses((status = 200, body = Who)))]
+pub(super) async fn show(State(context): State<Context>, caller: Option<Caller>) -> Json<Who> {
+    let tokens_needed = context.access.tokens.needed();
+    let signed_in = tokens_needed && caller.is_some();
+    let (name, role) = caller.map(|caller| (caller.name, caller.role)).unzip();
+    Json(Who { name, role, signed_in, tokens_needed })
+}
+
+/// Signs out.
+#[utoipa::path(delete, path = "/session", operation_id = "sign_out", tag = SERVER, responses((status = 204)))]
 pub(super) async fn end(State(context): State<Context>, headers: HeaderMap) -> Response {
     context.access.sessions.end(&headers);
     (StatusCode::NO_CONTENT, [(header::SET_COOKIE, set_cookie(&context, "", Duration::ZERO))]).into_response()

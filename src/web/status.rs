@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::{Json, extract::State, http::HeaderMap, response::Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
-use serde_json::{Value, json};
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use crate::{
     error::{Error, Result, Service},
@@ -19,13 +19,21 @@ use crate::{
     },
 };
 
-use super::{Context, blocking, caller::Caller, errors::Problem, path::Id, tagged::tagged};
+use super::{
+    Context, blocking,
+    caller::Caller,
+    errors::Problem,
+    openapi::{IfNoneMatch, NotFound, NotModified, UPLOADS, UploadPath},
+    path::Id,
+    tagged::tagged,
+};
 
 /// How long an answer waits for the database before the spool is asked.
 const STORE_TIME: Duration = Duration::from_secs(2);
 
 /// An upload as `GET /uploads/{id}` and `status --json` show it. Times are RFC 3339 in UTC.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = Upload)]
 pub struct UploadView {
     pub id: UploadId,
     pub filename: String,
@@ -63,7 +71,8 @@ pub struct UploadView {
     pub links: Links,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = Waiting)]
 pub struct WaitingView {
     #[serde(rename = "for")]
     pub service: Service,
@@ -72,7 +81,8 @@ pub struct WaitingView {
     pub next_try: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = Failure)]
 pub struct ErrorView {
     pub code: String,
     pub message: String,
@@ -80,7 +90,7 @@ pub struct ErrorView {
 }
 
 /// Where more of it is; absent where there is none yet.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 pub struct Links {
     #[serde(rename = "self")]
     pub own: String,
@@ -276,7 +286,9 @@ pub(super) async fn find(context: &Context, id: UploadId) -> Result<Found, Probl
     Err(Problem::no_such_upload(id).of(id))
 }
 
-/// `GET /uploads/{id}`
+/// One upload: its state, progress and counts, what it waits for, and where more of it is.
+#[utoipa::path(get, path = "/uploads/{id}", operation_id = "upload", tag = UPLOADS, params(UploadPath, IfNoneMatch),
+    responses((status = 200, body = UploadView, headers(("etag" = String))), NotModified, NotFound))]
 pub(super) async fn show(
     State(context): State<Context>,
     caller: Caller,
@@ -289,23 +301,44 @@ pub(super) async fn show(
     Ok(tagged(&headers, &view, &view))
 }
 
-/// `GET /uploads/{id}/events`: its history, oldest first.
-pub(super) async fn events(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Json<Value>, Problem> {
+/// What happened to an upload, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct History {
+    events: Vec<EventView>,
+}
+
+/// One entry of an upload's history.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HistoryEvent)]
+struct EventView {
+    at: String,
+    worker: Option<String>,
+    /// Of the program that wrote it.
+    version: String,
+    attempt: u32,
+    state: UploadState,
+    message: String,
+}
+
+impl From<Event> for EventView {
+    fn from(event: Event) -> Self {
+        let Event { at, worker, version, attempt, state, message } = event;
+        Self { at: time(at), worker, version, attempt, state, message }
+    }
+}
+
+/// An upload's history, oldest first.
+#[utoipa::path(get, path = "/uploads/{id}/events", operation_id = "history", tag = UPLOADS, params(UploadPath),
+    responses((status = 200, body = History), NotFound))]
+pub(super) async fn events(
+    State(context): State<Context>,
+    caller: Caller,
+    Id(id): Id,
+) -> Result<Json<History>, Problem> {
     // Nothing happened to an upload that only the spool knows; what nobody knows is not found.
     caller.check_sees(id, find(&context, id).await?.sender())?;
     let events = ask(&context, context.store.events(id)).await?;
-    Ok(Json(json!({ "events": events.iter().map(event).collect::<Vec<_>>() })))
-}
-
-fn event(event: &Event) -> Value {
-    json!({
-        "at": time(event.at),
-        "worker": event.worker,
-        "version": event.version,
-        "attempt": event.attempt,
-        "state": event.state,
-        "message": event.message,
-    })
+    Ok(Json(History { events: events.into_iter().map(EventView::from).collect() }))
 }
 
 /// The machine's present time.

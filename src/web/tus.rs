@@ -3,14 +3,14 @@
 //! the same id.
 
 use axum::{
-    Extension, Router,
+    Extension,
     body::{Body, HttpBody},
     extract::{Query, Request, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{patch, post},
 };
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::{Error, Result as CoreResult},
@@ -25,6 +25,10 @@ use super::{
     caller::Caller,
     errors::Problem,
     guard,
+    openapi::{
+        BadRequest, Conflict, Locked, NoRoom, NotFound, OtherType, OtherVersion, RowQuery, TUS, TimedOut, TooLarge,
+        TusResumable, Unprocessable, UploadPath, WrongChecksum,
+    },
     options::Asked,
     path::Id,
     status::ask,
@@ -39,10 +43,10 @@ pub(super) use holders::{Held, Holders};
 /// Of `Tus-Extension`.
 const EXTENSIONS: &str = "creation,creation-with-upload,creation-defer-length,termination,checksum,expiration";
 
-pub(super) fn routes() -> Router<Context> {
-    Router::new()
-        .route("/files", post(create).options(capabilities))
-        .route("/files/{id}", patch(append).head(offset).delete(terminate).post(overridden).options(capabilities))
+pub(super) fn routes() -> OpenApiRouter<Context> {
+    OpenApiRouter::new()
+        .routes(routes!(create, capabilities))
+        .routes(routes!(append, offset, terminate, overridden, capabilities_of_one))
         .route_layer(middleware::from_fn(versioned))
 }
 
@@ -64,7 +68,9 @@ async fn versioned(request: Request, next: Next) -> Response {
     response
 }
 
-/// `OPTIONS /files`: what this server can do.
+/// What this server can do of the protocol.
+#[utoipa::path(options, path = "/files", operation_id = "tus_options", tag = TUS,
+    responses((status = 204, headers(("tus-version" = String), ("tus-extension" = String), ("tus-max-size" = u64)))))]
 async fn capabilities(State(context): State<Context>) -> Response {
     let most = context.config.server.max_upload_bytes;
     let headers = [
@@ -76,7 +82,18 @@ async fn capabilities(State(context): State<Context>) -> Response {
     (StatusCode::NO_CONTENT, headers).into_response()
 }
 
-/// `POST /files/{id}` of a client that cannot send other methods.
+/// What this server can do of the protocol.
+#[utoipa::path(options, path = "/files/{id}", operation_id = "tus_options_of_one", tag = TUS, params(UploadPath),
+    responses((status = 204, headers(("tus-version" = String), ("tus-extension" = String), ("tus-max-size" = u64)))))]
+async fn capabilities_of_one(context: State<Context>) -> Response {
+    capabilities(context).await
+}
+
+/// Stands for PATCH, HEAD or DELETE, for clients that cannot send them.
+#[utoipa::path(post, path = "/files/{id}", operation_id = "tus_override", tag = TUS,
+    params(UploadPath, TusResumable, ("x-http-method-override" = String, Header)),
+    responses((status = 200), (status = 204), BadRequest, NotFound, (status = 405), TimedOut, Conflict, OtherVersion, Locked,
+        TooLarge, OtherType, Unprocessable, WrongChecksum, NoRoom))]
 async fn overridden(state: State<Context>, caller: Caller, id: Id, headers: HeaderMap, body: Body) -> Response {
     let wanted = headers.get(headers::OVERRIDE).and_then(|method| method.to_str().ok());
     match wanted {
@@ -91,8 +108,18 @@ async fn overridden(state: State<Context>, caller: Caller, id: Id, headers: Head
     }
 }
 
-/// `POST /files`: begins an upload, with its first piece where the body is one. Row options come in the query, or in
-/// the metadata by their names.
+/// Begins a resumable upload, with its first piece where the body is one.
+///
+/// Row options come in the query, or in the
+/// metadata by their names.
+#[utoipa::path(post, path = "/files", operation_id = "tus_create", tag = TUS,
+    params(TusResumable, RowQuery, ("upload-length" = Option<u64>, Header),
+        ("upload-defer-length" = Option<u8>, Header, description = "`1`: the length is told later."),
+        ("upload-metadata" = Option<String>, Header, description = "Such as `filename dXNlcnMuY3N2`."),
+        ("upload-checksum" = Option<String>, Header)),
+    request_body(content = Option<[u8]>, content_type = "application/offset+octet-stream"),
+    responses((status = 201, headers(("location" = String), ("upload-offset" = u64), ("upload-expires" = String))),
+        BadRequest, TimedOut, Conflict, OtherVersion, Locked, TooLarge, OtherType, Unprocessable, WrongChecksum, NoRoom))]
 async fn create(
     State(context): State<Context>,
     caller: Caller,
@@ -142,7 +169,13 @@ async fn begin(
     Ok(context.receiver.begin(uploads::offer(context, offer)?, metadata).await?)
 }
 
-/// `PATCH /files/{id}`: the bytes behind `Upload-Offset`.
+/// Adds the bytes behind `Upload-Offset`.
+#[utoipa::path(patch, path = "/files/{id}", operation_id = "tus_append", tag = TUS,
+    params(UploadPath, TusResumable, ("upload-offset" = u64, Header), ("upload-length" = Option<u64>, Header),
+        ("upload-checksum" = Option<String>, Header)),
+    request_body(content = [u8], content_type = "application/offset+octet-stream"),
+    responses((status = 204, headers(("upload-offset" = u64), ("upload-expires" = String))), BadRequest, NotFound,
+        TimedOut, Conflict, OtherVersion, Locked, TooLarge, OtherType, Unprocessable, WrongChecksum, NoRoom))]
 async fn append(
     State(context): State<Context>,
     caller: Caller,
@@ -228,7 +261,10 @@ async fn add(
     }
 }
 
-/// `HEAD /files/{id}`: how many bytes of it are on disk. A request that is still sending some ends first.
+/// Tells how many bytes of an upload are on disk. A request that is still sending some ends first.
+#[utoipa::path(head, path = "/files/{id}", operation_id = "tus_offset", tag = TUS, params(UploadPath, TusResumable),
+    responses((status = 200, headers(("upload-offset" = u64), ("upload-length" = u64), ("upload-metadata" = String),
+        ("upload-expires" = String))), NotFound, OtherVersion, Locked))]
 async fn offset(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, Problem> {
     let mut known = check_own(&context, &caller, id).await?;
     if let Known::Arriving = known {
@@ -260,7 +296,9 @@ async fn offset(State(context): State<Context>, caller: Caller, Id(id): Id) -> R
     }
 }
 
-/// `DELETE /files/{id}`: takes an unfinished upload back.
+/// Takes an unfinished upload back.
+#[utoipa::path(delete, path = "/files/{id}", operation_id = "tus_terminate", tag = TUS,
+    params(UploadPath, TusResumable), responses((status = 204), NotFound, Conflict, OtherVersion, Locked))]
 async fn terminate(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, Problem> {
     if let Known::Arriving = check_own(&context, &caller, id).await? {
         let _held = context.holders.hold(id).await;

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 use tokio::time::Duration;
+use utoipa::ToSchema;
 
 use crate::{
     announcement::Announcement,
@@ -22,7 +23,15 @@ use crate::{
     upload::{NewUpload, UploadId},
 };
 
-use super::{Context, caller::Caller, errors::Problem, form, options::Asked, status::UploadView};
+use super::{
+    Context,
+    caller::Caller,
+    errors::Problem,
+    form,
+    openapi::{BadRequest, NoRoom, RowQuery, SENDING, SentForm, SentOriginalForm, TimedOut, TooLarge, Unprocessable},
+    options::Asked,
+    status::UploadView,
+};
 
 /// Put on an answer so that the log knows the upload's id.
 #[derive(Clone, Copy)]
@@ -35,7 +44,11 @@ const NAME_BYTES: usize = 1024;
 pub(super) const DRAIN_BYTES: u64 = 64 << 20;
 pub(super) const DRAIN_TIME: Duration = Duration::from_secs(30);
 
-/// `POST /uploads`: the file in the form field `file`, options in fields before it or in the query.
+/// Takes a file as a form: the file in the field `file`, options in fields before it or in the query.
+#[utoipa::path(post, path = "/uploads", operation_id = "send_form", tag = SENDING, params(RowQuery),
+    request_body(content = SentForm, content_type = "multipart/form-data"),
+    responses((status = 201, body = UploadView, headers(("location" = String))), BadRequest, TimedOut, TooLarge,
+        Unprocessable, NoRoom))]
 pub(super) async fn by_form(
     State(context): State<Context>,
     caller: Caller,
@@ -48,13 +61,16 @@ pub(super) async fn by_form(
 }
 
 /// What the original system answered: its message as it goes to the topic, field by field.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct OriginalAnswer {
     info: &'static str,
     uploadmessage: Announcement,
 }
 
-/// `POST /upload`: as the original system's clients send it and expect it answered.
+/// Takes a file as the original system's clients send it, the file in the field `csvdata`, and answers as they expect.
+#[utoipa::path(post, path = "/upload", operation_id = "send_original", tag = SENDING, params(RowQuery),
+    request_body(content = SentOriginalForm, content_type = "multipart/form-data"),
+    responses((status = 200, body = OriginalAnswer), BadRequest, TimedOut, TooLarge, Unprocessable, NoRoom))]
 pub(super) async fn original(
     State(context): State<Context>,
     caller: Caller,
@@ -79,7 +95,12 @@ pub(super) async fn original(
     }
 }
 
-/// `PUT /uploads/{filename}`: the file as the request's body (`curl -T`), options in the query.
+/// Takes a file as the request's body (`curl -T`).
+#[utoipa::path(put, path = "/uploads/{id}", operation_id = "send", tag = SENDING,
+    params(("id" = String, Path, description = "The file's name."), RowQuery),
+    request_body(content = [u8], content_type = "application/octet-stream"),
+    responses((status = 201, body = UploadView, headers(("location" = String))), BadRequest, TimedOut, TooLarge,
+        Unprocessable, NoRoom))]
 pub(super) async fn raw(
     State(context): State<Context>,
     caller: Caller,

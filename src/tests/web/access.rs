@@ -7,7 +7,10 @@ use userdata::{
     upload::UploadId,
 };
 
-use crate::harness::{Server, Setup, USERS, eventually};
+use crate::{
+    harness::{Server, Setup, USERS, eventually},
+    openapi::Description,
+};
 
 pub fn token(name: &str, role: Role) -> Token {
     Token { name: name.into(), sha256: sha256(&secret(name)), role }
@@ -83,11 +86,13 @@ async fn each_role_may_do_its_own_on_every_route_and_strangers_nothing() {
         ("GET", "/session", [200; 6]),
         ("GET", "/nowhere", [404; 6]),
     ];
+    let description = Description::of(&server).await;
     let callers = [None, Some("wilma"), Some("rita"), Some("bert"), Some("anna"), Some("adam")];
     for (method, path, expected) in routes {
         for (caller, status) in callers.into_iter().zip(expected) {
-            let path = path.replace("{id}", &id.to_string());
+            let (template, path) = (path, path.replace("{id}", &id.to_string()));
             let (answered, problem) = ask(&server, method, &path, caller).await;
+            description.assert_documents(method, template, answered);
             assert_eq!(answered, status, "{method} {path} by {caller:?}: {problem}");
             match status {
                 401 => assert_eq!(problem["code"], "token_needed", "{problem}"),

@@ -8,6 +8,7 @@ mod events;
 mod harness;
 mod known;
 mod limits;
+mod openapi;
 mod preview;
 mod reading;
 mod rejects;

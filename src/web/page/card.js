@@ -1,11 +1,9 @@
 // One upload among the current ones: its name, state, progress, everything known of it, and what one may do.
 
-import * as begun from "./begun.js";
 import { $, announce, button, el, say } from "./dom.js";
 import { actions } from "./actions.js";
 import { follow } from "./live.js";
 import { error, notice } from "./parts.js";
-import { account } from "./session.js";
 import { Speed, amount } from "./words.js";
 import { details, isOpen, stageText, stateText } from "./view.js";
 
@@ -50,7 +48,7 @@ export class Card {
   // Not accepted, or ended before it arrived: stays until it is dismissed.
   refuse(problem, again) {
     this.say("Not accepted", { kind: "refused", progress: null, body: [error(problem, { safe: "Nothing of it was stored in the table." })],
-      buttons: [again && button("Send again", again), button("Dismiss", () => this.dismiss())].filter(Boolean) });
+      buttons: [again && button("Send again", again), button("Dismiss", () => this.remove())].filter(Boolean) });
     announce(`${this.name}: ${problem.detail}`);
   }
 
@@ -80,20 +78,13 @@ export class Card {
     const shown = JSON.stringify({ ...view, progress: null });
     if (shown === this.#shown) return;
     this.#shown = shown;
-    const leave = isOpen(view) && view.state !== "receiving" && !view.waiting && el("p", { class: "quiet" }, "It is stored safely: you may close this page, it goes on by itself.");
-    this.#body.replaceChildren(...details(view), leave || "", ...remarks(view).map((text) => notice(text)));
-    const opened = (other) => (other.id === view.id ? this.#show(other, remarks) : showCard(other));
-    this.#buttons.replaceChildren(...actions(view, { begun: opened, place: this.#place }));
+    this.#body.replaceChildren(...details(view), ...remarks(view).map((text) => notice(text)));
+    const begun = (other) => (other.id === view.id ? this.#show(other, remarks) : showCard(other));
+    this.#buttons.replaceChildren(...actions(view, { begun, place: this.#place }));
     if (ended) {
-      this.#buttons.append(button("Dismiss", () => this.dismiss()));
+      this.#buttons.append(button("Dismiss", () => this.remove()));
       announce(`${view.filename}: ${stateText(view)}`);
     }
-  }
-
-  // Takes it away; the history has it.
-  dismiss() {
-    begun.forget(this.id);
-    this.remove();
   }
 
   remove() {
@@ -104,9 +95,11 @@ export class Card {
   }
 }
 
-// Shows an upload that was opened again or made here on a card of its own.
+// The card of an upload that the server has; a new one where there is none.
 export function showCard(view) {
-  if (cards.has(view.id)) return;
-  begun.remember({ id: view.id, name: view.filename, account: account().name, sent: true });
-  new Card(view.filename).follow(view.id);
+  const known = cards.get(view.id);
+  if (known) return known;
+  const card = new Card(view.filename);
+  card.follow(view.id);
+  return card;
 }

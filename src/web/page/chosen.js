@@ -113,7 +113,7 @@ class Chosen {
       this.#fold.open = true;
       this.#form.focus("zone");
     }));
-    this.#table.replaceChildren(seen.layout && !seen.broken ? preview.table(seen) : "");
+    this.#table.replaceChildren(seen.layout ? preview.table(seen) : "");
   }
 
   #refuse(problem, turn) {
@@ -134,15 +134,12 @@ class Chosen {
   async #askKnown() {
     const answer = await known(this.file).catch(() => ({ sample: null, uploads: [] }));
     this.sample = answer.sample;
-    const named = begun.of(account().name).filter((entry) => !entry.sent && entry.name === this.file.name);
-    const [going, mine] = [named.filter(begun.isAlive), named.filter((entry) => !begun.isAlive(entry))];
+    const mine = begun.all().filter((entry) => entry.account === account().name && entry.name === this.file.name);
     this.begun = mine.find((entry) => begun.same(entry, this.file, this.sample));
-    const twice = going.some((entry) => begun.same(entry, this.file, this.sample));
     const other = !this.begun && mine[0];
     this.twins = answer.uploads.filter((view) => view.id !== this.begun?.id && view.state !== "receiving");
     const parts = [];
     if (this.begun) parts.push(this.#continues());
-    if (twice) parts.push(notice("This file is being sent already. Uploaded from here, it is sent a second time."));
     if (other) parts.push(notice(`An upload named ${other.name} was begun here, but this is not the same file: ${begun.difference(other, this.file)}. It is sent as a new one.`));
     if (this.twins.length) parts.push(this.#sentBefore());
     this.#twin.replaceChildren(...parts);
@@ -205,6 +202,6 @@ export async function takeReady() {
     one.node.remove();
   });
   update();
-  if (list.length) say($("hint"), `${list.length === 1 ? "One file" : `${list.length} files`} cannot be read as chosen: change how, or remove ${list.length === 1 ? "it" : "them"}.`);
+  if (list.length) say($("hint"), `${list.length === 1 ? "One file" : `${list.length} files`} cannot be read as chosen: change how, or remove it.`);
   return ready;
 }

@@ -3,20 +3,19 @@
 import { actions } from "./actions.js";
 import { showCard } from "./card.js";
 import { $, announce, el, say } from "./dom.js";
-import { heardSince, watch } from "./live.js";
+import { watch } from "./live.js";
 import { error } from "./parts.js";
 import { ask } from "./server.js";
 import { maySend } from "./session.js";
 import { plural, when } from "./words.js";
-import { details, isOpen, stateText } from "./view.js";
+import { details, stateText } from "./view.js";
 
 const PAGE = 25;
 const TYPING_MS = 250;
 const FRESH_MS = 400;
 
 const rows = new Map();
-// Of the question that the rows answer: what was read for another is dropped.
-let question = 0;
+let turn = 0;
 let before = null;
 let refreshing;
 
@@ -45,10 +44,7 @@ class Row {
     this.view = view;
     say(this.#state, stateText(view));
     this.#state.className = `state ${view.state}`;
-    const begun = (other) => {
-      if (other.id !== view.id || !other.cancel_asked) showCard(other);
-      soon();
-    };
+    const begun = (other) => { showCard(other); soon(); };
     this.#buttons.replaceChildren(...actions(view, { begun, place: this.#place }));
     this.#fill();
   }
@@ -83,20 +79,17 @@ function asked() {
 
 // Reads the first page, or the next; what was paged in stays in view when the first is read again.
 async function load(how) {
-  if (how === "anew") question += 1;
-  const own = question;
+  turn += 1;
+  const own = turn;
   const query = asked();
   const none = query.size > 0 ? "No upload fits this search." : "No uploads yet.";
   query.set("limit", String(PAGE));
   if (how === "more" && before !== null) query.set("before", before);
-  const since = performance.now();
   try {
     const page = await ask(`/uploads?${query}`);
-    if (own !== question) return;
-    // So many came meanwhile that some between them and what is shown would be missing.
-    if (how === "fresh" && rows.size && page.next !== null && !page.uploads.some((view) => rows.has(view.id))) return load("anew");
+    if (own !== turn) return;
     if (how === "anew") { rows.clear(); $("history").replaceChildren(); }
-    page.uploads.filter((view) => !heardSince(view.id, since)).forEach((view) => rows.get(view.id)?.show(view));
+    page.uploads.forEach((view) => rows.get(view.id)?.show(view));
     // What was arriving and is not there any more was given up: the first page has all that arrive.
     if (how === "fresh") dropLost(new Set(page.uploads.map((view) => view.id)));
     const fresh = page.uploads.filter((view) => !rows.has(view.id)).map((view) => { const row = new Row(view); rows.set(view.id, row); return row.node; });
@@ -106,7 +99,7 @@ async function load(how) {
     say($("history-note"), page.waiting ? page.waiting.message : rows.size ? "" : none);
     $("retry-all").hidden = !(query.get("state") === "failed" && rows.size > 1 && maySend());
   } catch (problem) {
-    if (own === question) say($("history-note"), problem.detail);
+    if (own === turn) say($("history-note"), problem.detail);
   }
 }
 
@@ -127,8 +120,7 @@ function changed(view) {
   const row = rows.get(view.id);
   if (!row) return soon();
   const state = asked().get("state");
-  const fits = !state || state === view.state || (state === "open" ? isOpen(view) : state === "ended" && !isOpen(view));
-  if (!fits) {
+  if (state && state !== "open" && state !== "ended" && state !== view.state) {
     rows.delete(view.id);
     row.node.remove();
   } else {
@@ -162,11 +154,7 @@ export function beginHistory() {
     $("filter").addEventListener(name, () => { clearTimeout(typing); typing = setTimeout(() => load("anew"), TYPING_MS); });
   }
   $("filter").addEventListener("submit", (event) => { event.preventDefault(); load("anew"); });
-  $("more").addEventListener("click", async () => {
-    $("more").disabled = true;
-    await load("more");
-    $("more").disabled = false;
-  });
+  $("more").addEventListener("click", () => load("more"));
   $("retry-all").addEventListener("click", retryAll);
   document.addEventListener("caught-up", soon);
   watch(changed);
