@@ -35,6 +35,11 @@ function abandon(view, place) {
   };
 }
 
+// What the links and buttons of an upload depend on: while it is the same, they stay as they are.
+export function actionsKey(view) {
+  return [view.state, view.cancel_asked, view.links, view.error, view.already_present > 0, view.options];
+}
+
 // The links and buttons of an upload. `begun(view)` is told of each that was opened again or made; `place` takes forms
 // and what was refused.
 export function actions(view, { begun, place }) {

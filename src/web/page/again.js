@@ -45,7 +45,7 @@ export class Again {
       const all = { ...seen, complete, packed: /\.gz$/i.test(this.#view.filename) };
       say(this.#found, `Found: ${preview.found(all, this.#view.size)}`);
       this.#form.show(seen.options, seen.columns, seen.delimiter);
-      this.#shown.replaceChildren(...preview.notes(all, () => this.#form.focus("zone")), seen.layout ? preview.table(all) : "");
+      this.#shown.replaceChildren(...preview.notes(all, () => this.#form.focus("zone")), seen.layout && !seen.broken ? preview.table(all) : "");
     } catch (problem) {
       if (turn !== this.#turn) return;
       say(this.#found, "");

@@ -1,5 +1,5 @@
-// Uploads that were begun in this browser and have not arrived: remembered, so that another visit to the page goes on
-// where they were. What a file is called does not make it the same file: its size and both its ends do.
+// Uploads that were begun in this browser: remembered, so that another visit to the page goes on where they were, and
+// shows those whose end nobody saw. What a file is called does not make it the same file: its size and both its ends do.
 
 const KEY = "userdata.begun";
 const MOST = 50;
@@ -7,8 +7,8 @@ const MOST = 50;
 // Of what another tab sends right now this is renewed.
 const ALIVE_MS = 15_000;
 
-// Each {id, address, name, size, sample, account, alive}.
-export function all() {
+// Each {id, address, name, size, sample, account, alive, sent}.
+function all() {
   try {
     const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]");
     return Array.isArray(kept) ? kept : [];
@@ -16,6 +16,9 @@ export function all() {
     return [];
   }
 }
+
+// Those of an account.
+export const of = (account) => all().filter((entry) => entry.account === account);
 
 function keep(list) {
   // Without room, or where storage is switched off, the upload goes on; only a reload would not know of it.
@@ -26,12 +29,21 @@ export function remember(entry) {
   keep([...all().filter((other) => other.id !== entry.id), entry]);
 }
 
-// Says that this tab is sending it, or is not any more.
-export function alive(id, yes) {
-  keep(all().map((entry) => (entry.id === id ? { ...entry, alive: yes ? Date.now() : 0 } : entry)));
+function change(id, what) {
+  keep(all().map((entry) => (entry.id === id ? { ...entry, ...what } : entry)));
 }
 
-export const sentElsewhere = (entry) => Date.now() - (entry.alive ?? 0) < ALIVE_MS;
+// The server has all of it: what is left to see is what becomes of it.
+export function sent(id) {
+  change(id, { sent: true, alive: 0 });
+}
+
+// Says that this tab is sending it, or is not any more.
+export function alive(id, yes) {
+  change(id, { alive: yes ? Date.now() : 0 });
+}
+
+export const isAlive = (entry) => Date.now() - (entry.alive ?? 0) < ALIVE_MS;
 
 export function forget(id) {
   keep(all().filter((entry) => entry.id !== id));

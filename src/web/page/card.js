@@ -1,9 +1,11 @@
 // One upload among the current ones: its name, state, progress, everything known of it, and what one may do.
 
-import { $, announce, button, el, say } from "./dom.js";
-import { actions } from "./actions.js";
+import * as begun from "./begun.js";
+import { $, announce, button, el, refresh, say, takeAway } from "./dom.js";
+import { actions, actionsKey } from "./actions.js";
 import { follow } from "./live.js";
 import { error, notice } from "./parts.js";
+import { account } from "./session.js";
 import { Speed, amount } from "./words.js";
 import { details, isOpen, stageText, stateText } from "./view.js";
 
@@ -12,7 +14,7 @@ const cards = new Map();
 export const cardOf = (id) => cards.get(id);
 
 export class Card {
-  #title; #state; #bar; #line; #body; #buttons; #place; #speed = new Speed(); #stage; #unfollow; #shown;
+  #title; #state; #bar; #line; #body; #buttons; #place; #speed = new Speed(); #stage; #unfollow; #told;
 
   constructor(name) {
     this.name = name;
@@ -21,7 +23,7 @@ export class Card {
     this.#bar = el("progress", { max: "1", "aria-label": `Progress of ${name}` });
     this.#line = el("p", { class: "quiet line" });
     this.#body = el("div", {});
-    this.#buttons = el("div", { class: "actions" });
+    this.#buttons = el("div", {});
     this.#place = el("div", {});
     this.node = el("article", { class: "card", "aria-label": name },
       el("div", { class: "head" }, this.#title, this.#state), this.#bar, this.#line, this.#body, this.#buttons, this.#place);
@@ -34,8 +36,10 @@ export class Card {
     say(this.#state, text);
     this.#state.className = `state ${kind}`;
     this.progress(progress, line);
+    refresh(this.#body, []);
     this.#body.replaceChildren(...body);
-    this.#buttons.replaceChildren(...buttons);
+    refresh(this.#buttons, []);
+    this.#buttons.replaceChildren(el("div", { class: "actions" }, ...buttons));
   }
 
   progress(progress, line) {
@@ -48,7 +52,7 @@ export class Card {
   // Not accepted, or ended before it arrived: stays until it is dismissed.
   refuse(problem, again) {
     this.say("Not accepted", { kind: "refused", progress: null, body: [error(problem, { safe: "Nothing of it was stored in the table." })],
-      buttons: [again && button("Send again", again), button("Dismiss", () => this.remove())].filter(Boolean) });
+      buttons: [again && button("Send again", again), button("Dismiss", () => this.dismiss())].filter(Boolean) });
     announce(`${this.name}: ${problem.detail}`);
   }
 
@@ -74,32 +78,39 @@ export class Card {
     say(this.#state, stateText(view));
     this.#state.className = `state ${view.state}`;
     this.progress(ended || view.waiting ? null : share, line);
-    // What did not change is left alone: somebody may be reading or copying it.
-    const shown = JSON.stringify({ ...view, progress: null });
-    if (shown === this.#shown) return;
-    this.#shown = shown;
-    this.#body.replaceChildren(...details(view), ...remarks(view).map((text) => notice(text)));
-    const begun = (other) => (other.id === view.id ? this.#show(other, remarks) : showCard(other));
-    this.#buttons.replaceChildren(...actions(view, { begun, place: this.#place }));
-    if (ended) {
-      this.#buttons.append(button("Dismiss", () => this.remove()));
-      announce(`${view.filename}: ${stateText(view)}`);
-    }
+    this.#stay(view, remarks);
+    if (ended && this.#told !== view.state) announce(`${view.filename}: ${stateText(view)}`);
+    this.#told = view.state;
+  }
+
+  #stay(view, remarks) {
+    const more = remarks(view);
+    const safe = isOpen(view) && view.state !== "receiving" && !view.waiting;
+    refresh(this.#body, [...details(view),
+      ["more", more, () => (more.length ? el("div", {}, ...more.map((text) => notice(text))) : null)],
+      ["safe", safe, () => (safe ? el("p", { class: "quiet" }, "It is stored safely: you may close this page, it goes on by itself.") : null)]]);
+    const opened = (other) => (other.id === view.id ? this.#show(other, remarks) : showCard(other));
+    const all = () => [...actions(view, { begun: opened, place: this.#place }), !isOpen(view) && button("Dismiss", () => this.dismiss())];
+    refresh(this.#buttons, [["all", actionsKey(view), () => el("div", { class: "actions" }, ...all())]]);
+  }
+
+  // Takes it away; the history has it.
+  dismiss() {
+    begun.forget(this.id);
+    this.remove();
   }
 
   remove() {
     this.#unfollow?.();
     if (cards.get(this.id) === this) cards.delete(this.id);
-    this.node.remove();
+    takeAway(this.node);
     $("current-section").hidden = !$("current").hasChildNodes();
   }
 }
 
-// The card of an upload that the server has; a new one where there is none.
+// Shows an upload that was opened again or made here on a card of its own.
 export function showCard(view) {
-  const known = cards.get(view.id);
-  if (known) return known;
-  const card = new Card(view.filename);
-  card.follow(view.id);
-  return card;
+  if (cards.has(view.id)) return;
+  begun.remember({ id: view.id, name: view.filename, account: account().name, sent: true });
+  new Card(view.filename).follow(view.id);
 }

@@ -1,7 +1,7 @@
 // Files that were chosen and not sent yet: each with what the server makes of its beginning, how it is read, and whether
 // the same was sent before.
 
-import { $, announce, button, el, say } from "./dom.js";
+import { $, announce, button, el, say, takeAway } from "./dom.js";
 import * as begun from "./begun.js";
 import { head, known } from "./ends.js";
 import { OptionsForm } from "./form.js";
@@ -38,7 +38,7 @@ class Chosen {
       button("Read all chosen files like this", () => all(this.#form.changed, this), { class: "plain for-all" }));
     this.node = el("article", { class: "chosen", "aria-label": file.name },
       el("div", { class: "head" }, el("h3", {}, file.name, " ", el("small", {}, bytes(file.size))),
-        button("Remove", () => { this.node.remove(); removed(this); }, { "aria-label": `Remove ${file.name}` })),
+        button("Remove", () => { takeAway(this.node); removed(this); }, { "aria-label": `Remove ${file.name}` })),
       this.#found, this.#twin, this.#recalled, this.#notes, this.#fold, this.#table);
     this.#lookAgain();
     this.#asked = this.#askKnown();
@@ -113,7 +113,7 @@ class Chosen {
       this.#fold.open = true;
       this.#form.focus("zone");
     }));
-    this.#table.replaceChildren(seen.layout ? preview.table(seen) : "");
+    this.#table.replaceChildren(seen.layout && !seen.broken ? preview.table(seen) : "");
   }
 
   #refuse(problem, turn) {
@@ -134,12 +134,15 @@ class Chosen {
   async #askKnown() {
     const answer = await known(this.file).catch(() => ({ sample: null, uploads: [] }));
     this.sample = answer.sample;
-    const mine = begun.all().filter((entry) => entry.account === account().name && entry.name === this.file.name);
+    const named = begun.of(account().name).filter((entry) => !entry.sent && entry.name === this.file.name);
+    const [going, mine] = [named.filter(begun.isAlive), named.filter((entry) => !begun.isAlive(entry))];
     this.begun = mine.find((entry) => begun.same(entry, this.file, this.sample));
+    const twice = going.some((entry) => begun.same(entry, this.file, this.sample));
     const other = !this.begun && mine[0];
     this.twins = answer.uploads.filter((view) => view.id !== this.begun?.id && view.state !== "receiving");
     const parts = [];
     if (this.begun) parts.push(this.#continues());
+    if (twice) parts.push(notice("This file is being sent already. Uploaded from here, it is sent a second time."));
     if (other) parts.push(notice(`An upload named ${other.name} was begun here, but this is not the same file: ${begun.difference(other, this.file)}. It is sent as a new one.`));
     if (this.twins.length) parts.push(this.#sentBefore());
     this.#twin.replaceChildren(...parts);
@@ -202,6 +205,6 @@ export async function takeReady() {
     one.node.remove();
   });
   update();
-  if (list.length) say($("hint"), `${list.length === 1 ? "One file" : `${list.length} files`} cannot be read as chosen: change how, or remove it.`);
+  if (list.length) say($("hint"), `${list.length === 1 ? "One file" : `${list.length} files`} cannot be read as chosen: change how, or remove ${list.length === 1 ? "it" : "them"}.`);
   return ready;
 }

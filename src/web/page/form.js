@@ -28,6 +28,7 @@ function same(name, wanted) {
 export class OptionsForm {
   #fields = new Map();
   #changed = new Map();
+  #filled = new Map();
 
   // `changed`: called whenever a person has changed something.
   constructor(changed) {
@@ -73,7 +74,7 @@ export class OptionsForm {
 
   #showColumn(name, select, options, columns) {
     const wanted = options.columns[name];
-    if (columns) this.#fill(select, columns, options.header);
+    if (columns) this.#fill(select, columns.map(({ name, example }) => ({ name, example })), options.header);
     // Of a refused file nobody told which is which.
     const at = columns?.findIndex((column) => column.field === name || same(column.name, wanted)) ?? -1;
     const missing = columns ? "" : wanted;
@@ -82,6 +83,10 @@ export class OptionsForm {
   }
 
   #fill(select, columns, header) {
+    // A list that somebody has open stays as it is.
+    const filled = JSON.stringify([columns, header]);
+    if (this.#filled.get(select) === filled) return;
+    this.#filled.set(select, filled);
     const options = columns.map(({ name, example }, at) => {
       const value = header ? name : String(at + 1);
       const text = header ? name || "(without a name)" : `column ${at + 1}`;

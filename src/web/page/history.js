@@ -1,21 +1,22 @@
 // All uploads, newest first: search, filter, page by page, each with what happened to it and what one may do.
 
-import { actions } from "./actions.js";
+import { actions, actionsKey } from "./actions.js";
 import { showCard } from "./card.js";
-import { $, announce, el, say } from "./dom.js";
-import { watch } from "./live.js";
+import { $, announce, el, refresh, say } from "./dom.js";
+import { heardSince, watch } from "./live.js";
 import { error } from "./parts.js";
 import { ask } from "./server.js";
 import { maySend } from "./session.js";
 import { plural, when } from "./words.js";
-import { details, stateText } from "./view.js";
+import { details, isOpen, stateText } from "./view.js";
 
 const PAGE = 25;
 const TYPING_MS = 250;
 const FRESH_MS = 400;
 
 const rows = new Map();
-let turn = 0;
+// Of the question that the rows answer: what was read for another is dropped.
+let question = 0;
 let before = null;
 let refreshing;
 
@@ -28,7 +29,7 @@ class Row {
     this.#log = el("div", {});
     this.#fold = el("details", {}, el("summary", {}, "Details"), this.#inside, this.#log);
     this.#fold.addEventListener("toggle", () => this.#fill());
-    this.#buttons = el("div", { class: "actions" });
+    this.#buttons = el("div", {});
     this.#place = el("div", {});
     this.node = el("article", { class: "row", "aria-label": view.filename },
       el("div", { class: "head" }, el("h3", {}, view.filename), this.#state),
@@ -44,8 +45,12 @@ class Row {
     this.view = view;
     say(this.#state, stateText(view));
     this.#state.className = `state ${view.state}`;
-    const begun = (other) => { showCard(other); soon(); };
-    this.#buttons.replaceChildren(...actions(view, { begun, place: this.#place }));
+    const begun = (other) => {
+      if (other.id !== view.id || !other.cancel_asked) showCard(other);
+      soon();
+    };
+    const all = () => el("div", { class: "actions" }, ...actions(view, { begun, place: this.#place }));
+    refresh(this.#buttons, [["all", actionsKey(view), all]]);
     this.#fill();
   }
 
@@ -58,10 +63,10 @@ class Row {
   // The inside is made when somebody looks into it.
   async #fill() {
     if (!this.#fold.open) return;
-    this.#inside.replaceChildren(...details(this.view));
+    refresh(this.#inside, details(this.view));
     if (!this.view.links.events) return;
     const { events } = await ask(this.view.links.events).catch(() => ({ events: [] }));
-    this.#log.replaceChildren(...(events.length ? [log(events)] : []));
+    refresh(this.#log, [["log", events, () => (events.length ? log(events) : null)]]);
   }
 }
 
@@ -79,17 +84,20 @@ function asked() {
 
 // Reads the first page, or the next; what was paged in stays in view when the first is read again.
 async function load(how) {
-  turn += 1;
-  const own = turn;
+  if (how === "anew") question += 1;
+  const own = question;
   const query = asked();
   const none = query.size > 0 ? "No upload fits this search." : "No uploads yet.";
   query.set("limit", String(PAGE));
   if (how === "more" && before !== null) query.set("before", before);
+  const since = performance.now();
   try {
     const page = await ask(`/uploads?${query}`);
-    if (own !== turn) return;
+    if (own !== question) return;
+    // So many came meanwhile that some between them and what is shown would be missing.
+    if (how === "fresh" && rows.size && page.next !== null && !page.uploads.some((view) => rows.has(view.id))) return load("anew");
     if (how === "anew") { rows.clear(); $("history").replaceChildren(); }
-    page.uploads.forEach((view) => rows.get(view.id)?.show(view));
+    page.uploads.filter((view) => !heardSince(view.id, since)).forEach((view) => rows.get(view.id)?.show(view));
     // What was arriving and is not there any more was given up: the first page has all that arrive.
     if (how === "fresh") dropLost(new Set(page.uploads.map((view) => view.id)));
     const fresh = page.uploads.filter((view) => !rows.has(view.id)).map((view) => { const row = new Row(view); rows.set(view.id, row); return row.node; });
@@ -99,7 +107,7 @@ async function load(how) {
     say($("history-note"), page.waiting ? page.waiting.message : rows.size ? "" : none);
     $("retry-all").hidden = !(query.get("state") === "failed" && rows.size > 1 && maySend());
   } catch (problem) {
-    if (own === turn) say($("history-note"), problem.detail);
+    if (own === question) say($("history-note"), problem.detail);
   }
 }
 
@@ -120,7 +128,8 @@ function changed(view) {
   const row = rows.get(view.id);
   if (!row) return soon();
   const state = asked().get("state");
-  if (state && state !== "open" && state !== "ended" && state !== view.state) {
+  const fits = !state || state === view.state || (state === "open" ? isOpen(view) : state === "ended" && !isOpen(view));
+  if (!fits) {
     rows.delete(view.id);
     row.node.remove();
   } else {
@@ -154,7 +163,11 @@ export function beginHistory() {
     $("filter").addEventListener(name, () => { clearTimeout(typing); typing = setTimeout(() => load("anew"), TYPING_MS); });
   }
   $("filter").addEventListener("submit", (event) => { event.preventDefault(); load("anew"); });
-  $("more").addEventListener("click", () => load("more"));
+  $("more").addEventListener("click", async () => {
+    $("more").disabled = true;
+    await load("more");
+    $("more").disabled = false;
+  });
   $("retry-all").addEventListener("click", retryAll);
   document.addEventListener("caught-up", soon);
   watch(changed);

@@ -4,12 +4,27 @@ import { ask } from "./server.js";
 
 const ASK_MS = 1000;
 const AGAIN_MS = 5000;
+// A browser has few connections to a server, and each page that listens holds one: a page out of sight gives it back.
+const HIDDEN_MS = 60_000;
 
 const followed = new Map();
 const watchers = new Set();
 let source;
 let polling;
 let turns = 0;
+let hiding;
+
+// When the last event of an upload came: an answer that was asked for before may be older.
+const heard = new Map();
+const HEARD_MOST = 2000;
+
+export const heardSince = (id, since) => (heard.get(id) ?? -1) >= since;
+
+function hear(view) {
+  if (heard.size >= HEARD_MOST) heard.clear();
+  heard.set(view.id, performance.now());
+  tell(view);
+}
 
 function tell(view) {
   for (const watcher of watchers) watcher(view);
@@ -17,8 +32,10 @@ function tell(view) {
 }
 
 async function refresh(id) {
+  const since = performance.now();
   try {
-    tell(await ask(`/uploads/${id}`));
+    const view = await ask(`/uploads/${id}`);
+    if (!heardSince(id, since)) tell(view);
   } catch (problem) {
     if (!problem.passes) for (const follower of followed.get(id) ?? []) follower(null, problem);
   }
@@ -56,13 +73,22 @@ function poll() {
   }, ASK_MS);
 }
 
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(hiding);
+  if (document.hidden) {
+    hiding = setTimeout(() => source?.close(), HIDDEN_MS);
+  } else if (source?.readyState === EventSource.CLOSED) {
+    connect();
+  }
+});
+
 // A session that ended ended the events, too.
 document.addEventListener("signed-in", () => { if (source) connect(); });
 
 export function connect() {
   source?.close();
   source = new EventSource("/events");
-  source.addEventListener("upload", (event) => tell(JSON.parse(event.data)));
+  source.addEventListener("upload", (event) => hear(JSON.parse(event.data)));
   source.addEventListener("open", () => {
     clearInterval(polling);
     polling = undefined;
@@ -71,6 +97,6 @@ export function connect() {
   source.addEventListener("error", () => {
     poll();
     // A cut line is taken up by the browser itself; what was refused is not.
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, AGAIN_MS);
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => { if (!document.hidden) connect(); }, AGAIN_MS);
   });
 }

@@ -1,17 +1,12 @@
 // The page's beginning: who looks, what was chosen, what goes on.
 
-import { cardOf, showCard } from "./card.js";
 import { choose, takeReady } from "./chosen.js";
 import { $, say } from "./dom.js";
 import { beginHistory } from "./history.js";
-import { connect, watch } from "./live.js";
+import { connect } from "./live.js";
 import { busy, enqueue, restore } from "./sending.js";
 import { unreachable, whenSignedIn } from "./session.js";
-import { isOpen } from "./view.js";
 import { bytes } from "./words.js";
-
-// Uploads of others and of before that get a card by themselves; the history has all.
-const CARDS_MOST = 8;
 
 function acceptFiles() {
   $("files").addEventListener("change", () => {
@@ -47,9 +42,6 @@ async function tellLimit() {
 function begin() {
   acceptFiles();
   beginHistory();
-  watch((view) => {
-    if (isOpen(view) && view.state !== "receiving" && !cardOf(view.id) && $("current").children.length < CARDS_MOST) showCard(view);
-  });
   tellLimit();
   restore();
   connect();

@@ -55,7 +55,7 @@ async function send(job) {
   const transfer = new Transfer(file, { options: job.options, address: job.begun?.address, told: watchers(job, () => transfer) });
   try {
     await transfer.run();
-    begun.forget(transfer.id);
+    begun.sent(transfer.id);
     card.follow(transfer.id, (view) => sameContent(view, job.twins ?? []));
   } catch (problem) {
     if (transfer.id) begun.forget(transfer.id);
@@ -119,23 +119,24 @@ function sameContent(view, twins) {
   return twin ? [`Byte for byte the same as ${twin.filename} of ${when(twin.received_at ?? twin.started_at)} (SHA-256).`] : [];
 }
 
-// Shows what was begun in this browser and waits for its file.
+// Shows what was begun in this browser: what waits for its file, and what has been sent and was not seen to its end.
 export async function restore() {
-  const mine = begun.all().filter((entry) => entry.account === account().name && !cardOf(entry.id));
+  const mine = begun.of(account().name).filter((entry) => !cardOf(entry.id) && !shown.has(entry.id));
   // What another tab sends is its own, unless it stops.
-  if (mine.some(begun.sentElsewhere)) setTimeout(restore, 2 * ALIVE_MS);
-  for (const entry of mine.filter((entry) => !begun.sentElsewhere(entry) && !shown.has(entry.id))) {
+  if (mine.some(begun.isAlive)) setTimeout(restore, 2 * ALIVE_MS);
+  for (const entry of mine.filter((entry) => !begun.isAlive(entry))) {
     shown.add(entry.id);
     const view = await ask(`/uploads/${entry.id}`).catch((problem) => (problem.passes ? undefined : null));
-    if (view === undefined) continue;
-    if (view?.state === "receiving") {
-      interrupted(entry, view);
-    } else {
-      begun.forget(entry.id);
-      if (view) new Card(view.filename).follow(view.id);
-      else new Card(entry.name).refuse(new Problem({ code: "upload_gone", detail: "This upload was begun here and never finished; what was sent of it is gone.", next: "Choose the file again to send it from the start." }));
-    }
+    if (view?.state === "receiving") interrupted(entry, view);
+    else if (view && view.state !== "done") new Card(view.filename).follow(view.id);
+    else if (view !== undefined) begun.forget(entry.id);
+    if (view === null && !entry.sent) gone(entry);
   }
+}
+
+function gone(entry) {
+  const detail = "This upload was begun here and never finished; what was sent of it is gone.";
+  new Card(entry.name).refuse(new Problem({ code: "upload_gone", detail, next: "Choose the file again to send it from the start." }));
 }
 
 function interrupted(entry, view) {

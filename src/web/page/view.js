@@ -97,14 +97,37 @@ function safe(view) {
   return `${rows} The file itself is kept.`;
 }
 
-// Everything there is to say of an upload.
-export function details(view) {
+function remarks(view) {
   const looks = view.looks_like && !view.remarks.length ? `${plural(view.undecodable, "row")} cannot be decoded; they look like ${view.looks_like}.` : null;
-  const remarks = [looks, ...view.remarks.map(onPage)].filter(Boolean).map((text) => notice(text));
-  const expires = view.expires_at && view.state === "receiving" ? el("p", { class: "quiet" }, `What has arrived is kept until ${new Date(view.expires_at).toLocaleString()}.`) : null;
+  const all = [looks, ...view.remarks.map(onPage)].filter(Boolean);
+  return all.length ? el("div", {}, ...all.map((text) => notice(text))) : null;
+}
+
+function expiry(view) {
+  if (!view.expires_at || view.state !== "receiving") return null;
+  return el("p", { class: "quiet" }, `What has arrived is kept until ${new Date(view.expires_at).toLocaleString()}.`);
+}
+
+function facts(view) {
+  const all = [view.size !== null && bytes(view.size), `from ${view.sender}`, view.owner && `worked on by ${view.owner}`,
+    view.attempts > 1 && `attempt ${view.attempts}`, view.id];
+  return el("p", {}, el("small", {}, all.filter(Boolean).join(" · ")));
+}
+
+// Everything there is to say of an upload, as parts to be shown by `refresh`.
+export function details(view) {
+  const { id, state, received_at, announced_at, archived_at, finished_at, read, inserted, replaced, duplicates, rejected } = view;
+  const stored = inserted + replaced;
   return [
-    steps(view), waiting(view), failure(view),
-    counts(view), ...remarks, times(view), reasons(view), firstRejects(view), expires,
-    el("p", {}, el("small", {}, [view.size !== null && bytes(view.size), `from ${view.sender}`, view.owner && `worked on by ${view.owner}`, view.attempts > 1 && `attempt ${view.attempts}`, view.id].filter(Boolean).join(" · "))),
-  ].filter(Boolean);
+    ["steps", [state, received_at, announced_at, archived_at, finished_at], () => steps(view)],
+    ["waiting", view.waiting, () => waiting(view)],
+    ["error", [view.error, view.error && stored], () => failure(view)],
+    ["counts", [state, read, inserted, replaced, duplicates, rejected], () => counts(view)],
+    ["remarks", [view.remarks, view.looks_like, view.undecodable], () => remarks(view)],
+    ["times", [view.times, view.options?.zone], () => times(view)],
+    ["reasons", view.reasons, () => reasons(view)],
+    ["rejects", [view.links.rejects, rejected], () => firstRejects(view)],
+    ["expiry", [state, view.expires_at], () => expiry(view)],
+    ["facts", [view.size, view.sender, view.owner, view.attempts, id], () => facts(view)],
+  ];
 }

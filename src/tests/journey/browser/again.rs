@@ -52,6 +52,8 @@ async fn a_failure_says_what_is_safe_stays_until_dismissed_and_is_put_right_by_o
     browser.find(&format!("{card} .state.failed")).await;
     says(&browser, &format!("{card} .error"), "No row of it was stored; the table is as it was.").await;
     shots(&browser, "failed").await;
+    browser.page.refresh().await.unwrap();
+    says(&browser, &format!("{card} .error"), "No row of it was stored; the table is as it was.").await;
     assert!(world.table().await.is_empty());
     press(&browser, &card, "Change options and load again").await;
     browser.find(&format!("{card} .again [name=formats]")).await.send_keys("\n%d.%m.%Y %H:%M").await.unwrap();
@@ -60,6 +62,12 @@ async fn a_failure_says_what_is_safe_stays_until_dismissed_and_is_put_right_by_o
     browser.find(&format!("{card} .state.done")).await;
     assert_eq!(world.table().await.len(), 2);
     browser.find(&format!("{card} .error")).await;
+    let failed = "#current article:has(.state.failed)";
+    press(&browser, failed, "Dismiss").await;
+    browser.until(&format!("!document.querySelector({})", json!(failed))).await;
+    browser.page.refresh().await.unwrap();
+    browser.find("#history .state.failed").await;
+    assert_eq!(browser.value("document.querySelectorAll('#current article').length").await, 0);
     only_refusals_are_severe(&browser, &[]).await;
     browser.close().await;
 }

@@ -157,3 +157,53 @@ async fn a_file_that_was_begun_before_is_recognised_among_those_that_are_chosen(
     only_refusals_are_severe(&browser, &[]).await;
     browser.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_starts_again_is_waited_for_and_the_upload_goes_on_by_itself() {
+    let mut world = World::embedded();
+    let mut server = world.serve().await;
+    let address = server.url.strip_prefix("http://").unwrap().to_owned();
+    world.set("server", &format!("listen = \"{address}\""));
+    let browser = Chromium::start().await;
+    open(&browser, &server.url).await;
+    let (path, rows) = long_file(&world, "long.csv", MEGABYTES, 1);
+    slow_line(&browser, SLOW).await;
+    choose(&browser, &[path]).await;
+    send(&browser).await;
+    sends_for_a_while(&browser, "long.csv").await;
+    server.role.kill().await;
+    says(&browser, &format!("{} .state", card("long.csv")), "No connection").await;
+    let server = world.serve().await;
+    slow_line(&browser, None).await;
+    browser.find(&format!("{} .state.done", card("long.csv"))).await;
+    stored(&server, "long.csv", rows).await;
+    assert_eq!(server.list().await["uploads"].as_array().unwrap().len(), 1, "it is one upload");
+    only_refusals_are_severe(&browser, &[("", "ERR_")]).await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_tab_does_not_take_an_upload_for_interrupted_that_this_one_sends() {
+    let world = World::embedded();
+    let server = world.serve().await;
+    let browser = Chromium::start().await;
+    open(&browser, &server.url).await;
+    let (path, rows) = long_file(&world, "long.csv", MEGABYTES, 1);
+    slow_line(&browser, SLOW).await;
+    choose(&browser, std::slice::from_ref(&path)).await;
+    send(&browser).await;
+    sends_for_a_while(&browser, "long.csv").await;
+    let (first, second) = (browser.page.window().await.unwrap(), browser.page.new_window(true).await.unwrap().handle);
+    browser.page.switch_to_window(second).await.unwrap();
+    open(&browser, &server.url).await;
+    browser.find("#history article[aria-label='long.csv']").await;
+    choose(&browser, &[path]).await;
+    says(&browser, &format!("{} .notice", chosen("long.csv")), "This file is being sent already.").await;
+    assert_eq!(browser.value("document.querySelectorAll('#current article').length").await, 0);
+    browser.page.switch_to_window(first).await.unwrap();
+    slow_line(&browser, None).await;
+    browser.find(&format!("{} .state.done", card("long.csv"))).await;
+    stored(&server, "long.csv", rows).await;
+    only_refusals_are_severe(&browser, &[]).await;
+    browser.close().await;
+}

@@ -28,6 +28,7 @@ async fn the_page_shows_what_an_upload_waits_for_on_real_services_and_then_its_e
     assert!(waiting.contains("Waiting for the archive") && waiting.contains(&archive.address()), "{waiting}");
     says(&browser, &format!("{} .steps", card("users.csv")), ", announced ").await;
     shots(&browser, "waiting").await;
+    the_focus_stays_while_the_card_changes(&browser).await;
     archive.open().await;
     shows(&browser, "users.csv", file.keep(&mut expected)).await;
     assert_eq!(world.table().await, expected);
@@ -50,4 +51,17 @@ async fn the_page_shows_what_an_upload_waits_for_on_real_services_and_then_its_e
         .await;
     only_refusals_are_severe(&browser, &[]).await;
     browser.close().await;
+}
+
+/// Each try changes what the card says of the next one; somebody who is about to press a button must not lose it.
+async fn the_focus_stays_while_the_card_changes(browser: &Chromium) {
+    let waiting = format!("document.querySelector({}).textContent", json!(format!("{} .waiting", card("users.csv"))));
+    let cancel = format!(
+        "[...document.querySelectorAll({})].find((one) => one.textContent === 'Cancel')",
+        json!(format!("{} button", card("users.csv")))
+    );
+    browser.value(&format!("{cancel}.focus()")).await;
+    let before = browser.value(&waiting).await;
+    browser.until(&format!("{waiting} !== {before}")).await;
+    assert_eq!(browser.value("document.activeElement.textContent").await, "Cancel");
 }
