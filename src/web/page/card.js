@@ -38,6 +38,9 @@ export class Card {
     this.progress(progress, line);
     refresh(this.#body, []);
     this.#body.replaceChildren(...body);
+    // The same buttons stay where they are, with the focus.
+    const shown = this.#buttons.firstElementChild?.children ?? [];
+    if (buttons.length && shown.length === buttons.length && buttons.every((one, at) => shown[at] === one)) return;
     refresh(this.#buttons, []);
     this.#buttons.replaceChildren(el("div", { class: "actions" }, ...buttons));
   }

@@ -88,7 +88,8 @@ function watchers(job, transfer) {
   const share = () => (file.size ? sent / file.size : undefined);
   const line = (rate) => amount(sent, file.size, "bytes", rate);
   function paused() {
-    card.say("Paused", { progress: share(), line: line(0), buttons: [resume, cancel] });
+    const kept = transfer().expires && el("p", { class: "quiet" }, `What has arrived is kept until ${when(transfer().expires)}, also when you close this page.`);
+    card.say("Paused", { progress: share(), line: line(0), body: kept ? [kept] : [], buttons: [resume, cancel] });
     resume.focus();
     announce(`${file.name}: paused`);
   }

@@ -43,6 +43,9 @@ export class Transfer {
     this.address = address;
   }
 
+  // Until when the server keeps what it has of the file; nothing where it did not say.
+  expires = null;
+
   get id() {
     return this.address?.split("/").at(-1);
   }
@@ -109,6 +112,12 @@ export class Transfer {
     }
   }
 
+  // Bytes that the server has, by its own word.
+  #took(answer) {
+    this.expires = answer.getResponseHeader("Upload-Expires") ?? this.expires;
+    return Number(answer.getResponseHeader("Upload-Offset") ?? 0);
+  }
+
   // Throws what does not pass.
   async #judge(problem) {
     if (!(problem instanceof Problem) || this.#cancelled) throw problem;
@@ -134,15 +143,14 @@ export class Transfer {
     const query = this.#options.toString();
     const answer = await send("POST", `/files${query && `?${query}`}`, headers, null, null, (request) => { this.#request = request; });
     this.address = new URL(answer.getResponseHeader("Location"), document.baseURI).pathname;
-    this.#offset = Number(answer.getResponseHeader("Upload-Offset") ?? 0);
+    this.#offset = this.#took(answer);
     this.#told.created(this.address);
   }
 
-  // Bytes that the server has. One that has ended is no upload of this protocol any more, but one all the same.
+  // As the server reports them. An upload that has ended is no upload of this protocol any more, but one all the same.
   async #reached() {
     try {
-      const answer = await send("HEAD", this.address);
-      return Number(answer.getResponseHeader("Upload-Offset"));
+      return this.#took(await send("HEAD", this.address));
     } catch (problem) {
       if (![404, 410].includes(problem.status)) throw problem;
       const view = await ask(`/uploads/${this.id}`).catch((other) => { if (other.passes) throw other; return null; });
@@ -159,7 +167,7 @@ export class Transfer {
     const began = performance.now();
     const answer = await send("PATCH", this.address, headers, body,
       (sent) => this.#told.progress(begin + sent), (request) => { this.#request = request; });
-    this.#offset = Number(answer.getResponseHeader("Upload-Offset"));
+    this.#offset = this.#took(answer);
     this.#told.progress(this.#offset);
     if (performance.now() - began < PIECE_MS) this.#piece = Math.min(this.#piece * 2, PIECE_BYTES.most);
   }

@@ -31,6 +31,7 @@ async fn an_upload_is_paused_and_goes_on_where_it_was() {
     sends_for_a_while(&browser, "long.csv").await;
     press(&browser, &card("long.csv"), "Pause").await;
     says(&browser, &format!("{} .state", card("long.csv")), "Paused").await;
+    says(&browser, &card("long.csv"), "What has arrived is kept until").await;
     shots(&browser, "paused").await;
     let kept = received(&server, "long.csv").await.expect("it is still arriving");
     assert!(kept > 0, "what was sent before the pause is kept");
