@@ -2,16 +2,20 @@
 //! rows itself, checks every count, and prints what it measured; `compose/bench` starts it in a folder of its own and
 //! removes that whatever happens.
 
+mod archive;
 mod database;
 mod load;
 mod measure;
 mod product;
 mod report;
 mod rows;
+mod transfer;
+mod upload;
 
 use std::{error::Error, fmt::Display, fs, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -27,6 +31,54 @@ struct Cli {
 enum What {
     /// `userdata import` beside LOAD DATA, GNU sort, sqlite3
     Load(LoadArgs),
+    /// Files over HTTP, beside nginx's WebDAV and tusd
+    Upload(UploadArgs),
+    /// A file to an FTP server, beside curl and lftp
+    Archive(ArchiveArgs),
+}
+
+/// What is done with what was measured.
+#[derive(Debug, Args)]
+pub struct Output {
+    /// Also write everything measured as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Print the tables in Markdown
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct UploadArgs {
+    /// Times each way is measured, in alternating order; the median counts
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
+    pub rounds: u32,
+    /// Bytes above which files are left out
+    #[arg(long, value_name = "BYTES", default_value_t = u64::MAX)]
+    pub largest: u64,
+    #[command(flatten)]
+    pub output: Output,
+    /// Empty folder for files, on the disk that is measured
+    #[arg(long, env = "USERDATA_BENCH_FOLDER", hide = true)]
+    pub folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct ArchiveArgs {
+    /// Times each way is measured, in alternating order; the median counts
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=99))]
+    pub rounds: u32,
+    /// Size of the file, bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
+    pub size: u64,
+    #[command(flatten)]
+    pub output: Output,
+    /// Empty folder for files, on the disk that is measured
+    #[arg(long, env = "USERDATA_BENCH_FOLDER", hide = true)]
+    pub folder: PathBuf,
+    /// Where `compose/services` keeps the servers of this run
+    #[arg(long, env = "USERDATA_SERVICES", hide = true)]
+    pub services: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -46,12 +98,8 @@ pub struct LoadArgs {
     /// A setting of `userdata`, such as worker.slots=8; may be given several times. Without it, the defaults
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
     pub settings: Vec<(String, String)>,
-    /// Also write everything measured as JSON
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Print the tables in Markdown
-    #[arg(long)]
-    pub markdown: bool,
+    #[command(flatten)]
+    pub output: Output,
     /// Empty folder for files, on the disk that is measured
     #[arg(long, env = "USERDATA_BENCH_FOLDER", hide = true)]
     pub folder: PathBuf,
@@ -67,30 +115,34 @@ fn setting(text: &str) -> std::result::Result<(String, String), String> {
 }
 
 fn main() -> ExitCode {
-    let What::Load(args) = Cli::parse().what;
-    match run(&args) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            eprintln!("compose/bench: {error}");
-            ExitCode::from(1)
-        }
-    }
-}
-
-/// Whether everything was done and every count was right.
-fn run(args: &LoadArgs) -> Result<bool> {
-    let report = load::run(args)?;
-    print!("{}", report.tables(args.markdown));
-    if let Some(file) = &args.json {
-        let text = serde_json::to_string_pretty(&report)?;
-        fs::write(file, text + "\n").map_err(|error| format!("writing {}: {error}", file.display()))?;
-    }
-    let failures = report.failures();
+    let measured = match Cli::parse().what {
+        What::Load(args) => load::run(&args).and_then(|report| {
+            tell(&args.output, &report, &report.tables(args.output.markdown))?;
+            Ok(report.failures())
+        }),
+        What::Upload(args) => upload::run_all(&args).and_then(|report| {
+            tell(&args.output, &report, &report.tables(args.output.markdown))?;
+            Ok(Vec::new())
+        }),
+        What::Archive(args) => archive::run_all(&args).and_then(|report| {
+            tell(&args.output, &report, &report.tables(args.output.markdown))?;
+            Ok(Vec::new())
+        }),
+    };
+    let failures = measured.unwrap_or_else(|error| vec![error.to_string()]);
     for failure in &failures {
         eprintln!("compose/bench: failed: {failure}");
     }
-    Ok(failures.is_empty())
+    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+fn tell(output: &Output, report: &impl Serialize, tables: &str) -> Result<()> {
+    print!("{tables}");
+    if let Some(file) = &output.json {
+        let text = serde_json::to_string_pretty(report)?;
+        fs::write(file, text + "\n").map_err(|error| format!("writing {}: {error}", file.display()))?;
+    }
+    Ok(())
 }
 
 /// Says what is going on; the tables come last, on standard output.

@@ -6,6 +6,7 @@ mod target;
 use serde::Serialize;
 
 use crate::{load::Way, measure::Usage, rows::Expected};
+pub use table::{figure, table};
 pub use target::Target;
 
 #[derive(Debug, Serialize)]

@@ -99,7 +99,7 @@ fn lines(case: &CaseReport) -> Vec<[String; 8]> {
 }
 
 /// Three digits, or all before the point.
-fn figure(value: f64) -> String {
+pub fn figure(value: f64) -> String {
     match value.abs() {
         high if high >= 100.0 => format!("{value:.0}"),
         middle if middle >= 10.0 => format!("{value:.1}"),
@@ -108,7 +108,7 @@ fn figure(value: f64) -> String {
 }
 
 /// The first line names the columns; from the column `numbers` on they stand to the right.
-fn table<const N: usize>(rows: &[[String; N]], numbers: usize, markdown: bool) -> String {
+pub fn table<const N: usize>(rows: &[[String; N]], numbers: usize, markdown: bool) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(width);
     let mut text = String::new();

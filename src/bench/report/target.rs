@@ -20,11 +20,11 @@ pub struct Target {
 }
 
 impl Target {
-    fn at_most(what: impl Into<String>, value: f64, bound: f64) -> Self {
+    pub fn at_most(what: impl Into<String>, value: f64, bound: f64) -> Self {
         Self { what: what.into(), value, bound, at_least: false, met: value <= bound }
     }
 
-    fn at_least(what: impl Into<String>, value: f64, bound: f64) -> Self {
+    pub fn at_least(what: impl Into<String>, value: f64, bound: f64) -> Self {
         Self { what: what.into(), value, bound, at_least: true, met: value >= bound }
     }
 }
