@@ -17,8 +17,8 @@ use super::{
     writer::{Point, Writer},
 };
 
-/// Bytes that are handed to the disk at once.
-const BATCH_BYTES: usize = 512 << 10;
+/// Bytes that are handed to the disk at once. Each upload may hold as many twice, and README says what a thousand take.
+const BATCH_BYTES: usize = 192 << 10;
 /// Bytes after which what was written is synced, beside what follows, so that the last sync is short.
 const SYNC_BYTES: u64 = 16 << 20;
 /// Most bytes that are written and not synced: a disk that is slower than the sender holds it up.

@@ -39,10 +39,12 @@ impl Spool {
         let mut whole = Vec::new();
         for id in ids {
             let Ok(part) = File::open(self.file(id, PART)) else { continue };
+            if part.try_lock_shared().is_err() {
+                continue;
+            }
             let Ok(Some(arrival)) = self.arrival(id) else { continue };
             let (Some(resume), Ok(metadata)) = (arrival.resume, part.metadata()) else { continue };
-            let is_whole = arrival.size == Some(metadata.len()) && !resume.is_unverified;
-            if is_whole && part.try_lock_shared().is_ok() {
+            if arrival.size == Some(metadata.len()) && !resume.is_unverified {
                 whole.push(id);
             }
         }

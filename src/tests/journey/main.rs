@@ -11,6 +11,7 @@ mod browser;
 mod chromium;
 mod clients;
 mod content;
+mod crowd;
 mod embedded;
 mod exposed;
 mod fetch;
