@@ -23,7 +23,7 @@ pub async fn run(config: Arc<Config>, with_worker: bool) -> Result<Exit> {
     let stop = shutdown::on_signals()?;
     refuse_open_doors(&config)?;
     let _lock = lock_data(&config)?;
-    let listener = web::bind(config.server.listen).await?;
+    let listener = web::bind(config.server.listen)?;
     let address = listener.local_addr().map_err(|error| Error::fatal("listen", "listening").because(error))?;
     let pipeline = Pipeline::open(config.clone()).await?;
     let spool = pipeline.spool()?;

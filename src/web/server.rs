@@ -18,7 +18,7 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::{JoinError, JoinSet},
     time::{sleep, timeout},
@@ -44,9 +44,20 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(10);
 const HURRY: Duration = Duration::from_secs(2);
 
-/// Binds the server's address.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
+/// Connections that may wait to be accepted, where the system allows as many (`net.core.somaxconn`): those over it try
+/// again for up to a minute.
+const BACKLOG: u32 = 4096;
+
+/// Binds the server's address. To be called within a runtime.
+pub fn bind(address: SocketAddr) -> Result<TcpListener> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // Else a server that was just stopped keeps the port for a minute.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|error| {
         let next = match error.kind() {
             std::io::ErrorKind::AddrInUse => {
                 format!("another program listens on port {}: stop it, or set server.listen", address.port())

@@ -125,7 +125,7 @@ impl Server {
         let intake = Arc::new(AtOnce { store: store.clone(), spool: spool.clone() });
         let archive = Arc::new(Directory::new(folder.path().join("archive")));
         let context = Context::new(receiver, store.clone(), archive, Arc::new(Local::new(store.clone())), intake)?;
-        let listener = web::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let listener = web::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let running = tokio::spawn(web::serve(listener, context, stop.clone()));

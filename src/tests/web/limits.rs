@@ -137,9 +137,9 @@ async fn too_many_or_too_long_headers_are_refused() {
 
 #[tokio::test]
 async fn a_port_in_use_is_said_with_its_number() {
-    let first = web::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let first = web::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = first.local_addr().unwrap();
-    let error = web::bind(address).await.unwrap_err();
+    let error = web::bind(address).unwrap_err();
     assert!(error.to_string().contains(&address.to_string()), "{error}");
     assert!(error.next.unwrap().contains(&format!("listens on port {}", address.port())));
 }

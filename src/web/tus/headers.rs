@@ -7,9 +7,8 @@ use chrono::DateTime;
 use crate::{
     pipeline::receive::{CHECKSUM_ALGORITHMS, Checksum},
     upload::EpochMs,
+    web::errors::Problem,
 };
-
-use super::Problem;
 
 pub(super) const VERSION: HeaderValue = HeaderValue::from_static("1.0.0");
 pub(super) const RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
