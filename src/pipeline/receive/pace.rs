@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 
 /// A sender's least speed, measured over this time.
 const WINDOW: Duration = Duration::from_secs(120);
-const LEAST_BYTES_PER_S: u64 = 1 << 10;
+const LEAST_BYTES_PER_S: f64 = 1024.0;
 
 /// The bounds of one sender.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +59,7 @@ impl Paced {
         }
         let came = std::mem::take(&mut self.in_window);
         self.window_began = Instant::now();
-        if came >= LEAST_BYTES_PER_S * pace.window.as_secs() {
+        if came as f64 >= LEAST_BYTES_PER_S * pace.window.as_secs_f64() {
             return Ok(());
         }
         let window = humantime::format_duration(pace.window);

@@ -76,6 +76,8 @@ pub struct Setup {
     pub max_upload_bytes: u64,
     pub free_bytes: u64,
     pub idle: Duration,
+    /// Over which a sender's speed is measured.
+    pub window: Duration,
     pub database_is_down: bool,
     pub expire: Duration,
 }
@@ -92,6 +94,7 @@ impl Default for Setup {
             max_upload_bytes: 50 << 30,
             free_bytes: 0,
             idle,
+            window: Pace::default().window,
             database_is_down: false,
             expire: Duration::from_secs(7 * 24 * 3600),
         }
@@ -121,7 +124,7 @@ impl Server {
             store.init(false).await.unwrap();
         }
         let mut receiver = Receiver::new(spool.clone(), config.clone());
-        receiver.pace = Some(Pace { idle: setup.idle, ..Pace::default() });
+        receiver.pace = Some(Pace { idle: setup.idle, window: setup.window });
         let intake = Arc::new(AtOnce { store: store.clone(), spool: spool.clone() });
         let archive = Arc::new(Directory::new(folder.path().join("archive")));
         let context = Context::new(receiver, store.clone(), archive, Arc::new(Local::new(store.clone())), intake)?;

@@ -146,6 +146,25 @@ async fn a_sender_that_falls_silent_is_refused() {
 }
 
 #[tokio::test]
+async fn a_sender_that_drips_is_refused_though_it_is_never_silent() {
+    let server = Server::with(Setup { window: Duration::from_millis(300), ..Setup::default() }).await;
+    let (pieces, body) = slow_body();
+    tokio::spawn(async move {
+        let mut every = tokio::time::interval(Duration::from_millis(20));
+        // Fifty bytes a second, until the server has enough of it.
+        while pieces.send(Ok(Bytes::from_static(b"i"))).await.is_ok() {
+            every.tick().await;
+        }
+    });
+    let response = server.client.put(server.url("/uploads/slow.csv")).body(body).send().await.unwrap();
+    assert_eq!(response.status(), 408);
+    let problem: serde_json::Value = response.json().await.unwrap();
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(problem["code"] == "upload_stalled" && detail.contains(" B came in 300ms"), "{problem}");
+    server.spool_is_empty().await;
+}
+
+#[tokio::test]
 async fn options_that_cannot_be_are_refused_by_name() {
     let server = Server::start().await;
     let (status, problem) = server.put("/uploads/a.csv?zone=Nowhere", USERS).await;
