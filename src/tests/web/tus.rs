@@ -177,6 +177,7 @@ async fn each_request_that_the_protocol_forbids_is_refused_and_changes_nothing()
         (create().header("upload-length", 5).header("upload-defer-length", "1"), 400, "bad_tus_header"),
         (create().header("upload-length", 1001), 413, "too_large"),
         (create().header("upload-length", 0), 422, "empty_file"),
+        (create().header("upload-length", 5).header("content-type", vec![0xff_u8]), 400, "bad_tus_header"),
         (create().header("upload-length", 5).header("upload-metadata", "filename !"), 400, "bad_tus_header"),
         (create().header("upload-length", 5).header("upload-metadata", "a YQ==,a YQ=="), 400, "bad_tus_header"),
         (server.tus("POST", "/files?zone=Nowhere").header("upload-length", 5), 400, "bad_option"),

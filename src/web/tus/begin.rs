@@ -48,13 +48,17 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let begun = begin(&context, caller, query, &headers).await;
-    let arrival = match begun {
-        Ok(arrival) => arrival,
+    let begun = async {
+        // Before anything is begun: a request that is refused leaves nothing.
+        let brings_a_piece = headers::brings_a_piece(&headers)?;
+        Ok((begin(&context, caller, query, &headers).await?, brings_a_piece))
+    };
+    let (arrival, brings_a_piece) = match begun.await {
+        Ok(begun) => begun,
         Err(problem) => return Err(refuse(&context, &headers, body, problem)),
     };
     let id = arrival.id;
-    let progress = if headers::brings_a_piece(&headers)? {
+    let progress = if brings_a_piece {
         let held = context.holders.hold(id).await;
         add(&context, held, &headers, 0, None, body).await?
     } else {
