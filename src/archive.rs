@@ -2,6 +2,7 @@
 //! backend keeps all of it, and one suite says so.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result, Service},
@@ -13,6 +14,16 @@ mod content;
 pub mod directory;
 pub mod ftp;
 pub mod name;
+
+/// A file of the archive as it was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredFile {
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Lower-case hex.
+    pub sha256: String,
+}
 
 /// A place for files under relative names with `/` between folders (made as needed). It knows no fence, so writers
 /// use temp names that carry one.
@@ -42,6 +53,9 @@ pub trait Archive: Send + Sync {
 
     /// Reads a file from `offset` to its end.
     async fn open(&self, name: &str, offset: u64) -> Result<Bytes>;
+
+    /// Names of the files in a folder, without it, in no order; none where there is no such folder.
+    async fn list(&self, folder: &str) -> Result<Vec<String>>;
 
     /// Removes a file; true when there was one.
     async fn remove(&self, name: &str) -> Result<bool>;

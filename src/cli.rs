@@ -8,7 +8,8 @@ use clap_complete::Shell;
 use crate::{
     config::Role,
     error::{Error, Result},
-    rows::RowOptions,
+    rows::{Existing, RowOptions},
+    upload::UploadId,
 };
 
 /// Takes CSV files of users safely, archives them, cleans every row and stores each id once
@@ -69,6 +70,12 @@ pub enum Command {
     /// Write manual pages, one a command, into a folder
     #[command(hide = true)]
     Man { folder: PathBuf },
+    /// Started by Spark on an executor: clean the chunks that standard input names
+    #[command(hide = true)]
+    SparkClean,
+    /// Started by Spark on an executor: make parts of the sorted rows of standard input
+    #[command(hide = true)]
+    SparkPart(SparkPart),
 }
 
 #[derive(Debug, Args)]
@@ -200,6 +207,19 @@ pub struct Rejects {
     /// Where to write instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct SparkPart {
+    /// Whose rows they are
+    #[arg(long)]
+    pub upload: UploadId,
+    /// Number of the fence of the claim that asked for them
+    #[arg(long, value_name = "N")]
+    pub fence: u64,
+    /// Which row of an id wins
+    #[arg(long)]
+    pub existing: Existing,
 }
 
 #[derive(Debug, Args)]

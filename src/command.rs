@@ -30,6 +30,7 @@ pub mod rejects;
 pub mod resolve;
 pub mod retry;
 pub mod serve;
+pub mod spark;
 pub mod status;
 pub mod table;
 pub mod token;
@@ -150,6 +151,8 @@ async fn on_services(layers: Layers, command: Command) -> Result<Exit> {
         Command::Health => return health::run(&config).await,
         Command::Serve(args) => return serve::run(config, args.worker).await,
         Command::Worker => return worker::run(config).await,
+        Command::SparkClean => return spark::clean(config).await,
+        Command::SparkPart(args) => return spark::part(config, args).await,
         _ => {}
     }
     let pipeline = Pipeline::open(config.clone()).await?;

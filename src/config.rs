@@ -18,6 +18,7 @@ mod network;
 mod secrets;
 mod server;
 pub mod show;
+mod spark;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -40,6 +41,7 @@ pub struct Config {
     pub rows: RowOptions,
     pub worker: Worker,
     pub spool: Spool,
+    pub spark: Spark,
 }
 
 impl Config {
@@ -246,4 +248,45 @@ pub struct Spool {
     pub expire: Duration,
     /// Free disk space that uploads never take.
     pub free_bytes: u64,
+}
+
+/// Apache Spark, for uploads that are too large for one worker.
+#[derive(Debug, Clone)]
+pub struct Spark {
+    /// The Connect server, `sc://host:port`; none: every upload is done by one worker.
+    pub remote: Option<String>,
+    /// Shown to the Connect server.
+    pub token: Option<SecretString>,
+    /// Smaller uploads are done by one worker.
+    pub min_bytes: u64,
+    /// What one task cleans.
+    pub chunk_bytes: u64,
+    /// Id ranges, each of which becomes a part.
+    pub parts: usize,
+    /// The executable on the executors.
+    pub command: String,
+    pub source: SparkSource,
+    pub fallback: SparkFallback,
+    /// How long a job may show no progress.
+    pub timeout: Duration,
+}
+
+/// Where the executors read an upload's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SparkSource {
+    /// In the archive.
+    Archive,
+    /// At the server that took the file, while it has it.
+    Server,
+}
+
+/// What happens while Spark cannot be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SparkFallback {
+    /// The upload waits.
+    Wait,
+    /// This worker does it alone.
+    Worker,
 }

@@ -51,6 +51,7 @@ pub mod receipt;
 pub mod rows;
 pub mod shutdown;
 pub mod source;
+pub mod spark;
 pub mod spool;
 pub mod store;
 pub mod upload;

@@ -2,22 +2,23 @@
 //! each segment into sorted run files, *split* finds id ranges of equal size, and *merge* streams one range in id
 //! order, each id once. All of it is repeatable: same bytes, same options, same result, however it is cut.
 
-mod arena;
+pub(crate) mod arena;
 mod clean;
 mod file;
-mod folder;
+pub(crate) mod folder;
 mod group;
 mod gzip;
 pub mod index;
-mod input;
+pub(crate) mod input;
 pub mod merge;
 mod pass;
 pub mod range;
-mod row;
+pub(crate) mod row;
 pub mod run;
+pub(crate) mod segment;
 mod segments;
 mod sizes;
-mod tally;
+pub(crate) mod tally;
 #[cfg(test)]
 mod tests;
 

@@ -74,10 +74,7 @@ impl Pipeline {
                 (Arc::new(mysql::open(mysql, config.worker.lease).await?), sizes)
             }
         };
-        let archive: Arc<dyn Archive> = match config.archive.kind {
-            ArchiveKind::Directory => Arc::new(Directory::new(config.archive_folder())),
-            ArchiveKind::Ftp => Arc::new(Ftp::new(config.archive.ftp.clone())?),
-        };
+        let archive = archive(&config)?;
         let queue: Arc<dyn Queue> = match config.queue.kind {
             QueueKind::Local => Arc::new(Local::new(store.clone())),
             QueueKind::Kafka => Arc::new(Kafka::new(&config.queue.kafka)?),
@@ -141,6 +138,14 @@ impl Pipeline {
         info!(upload = %new.id, queue = self.queue.name(), "announced");
         Ok(())
     }
+}
+
+/// The archive of a configuration.
+pub fn archive(config: &Config) -> Result<Arc<dyn Archive>> {
+    Ok(match config.archive.kind {
+        ArchiveKind::Directory => Arc::new(Directory::new(config.archive_folder())),
+        ArchiveKind::Ftp => Arc::new(Ftp::new(config.archive.ftp.clone())?),
+    })
 }
 
 /// InnoDB: large transactions, several ranges.

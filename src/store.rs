@@ -8,9 +8,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
+    archive::StoredFile,
     error::{Error, Result, Service},
     receipt::Receipt,
     rows::{Existing, RowOptions, UserBlock},
@@ -191,6 +193,16 @@ pub trait RangeLoad: Send {
 pub struct Bounds {
     pub low: Option<Vec<u8>>,
     pub high: Option<Vec<u8>>,
+}
+
+/// The rows of a range as a run file in the archive, sorted, each id once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartFile {
+    #[serde(flatten)]
+    pub file: StoredFile,
+    /// Rows that it holds, and good rows of the upload that they stand for.
+    pub rows: u64,
+    pub good: u64,
 }
 
 /// A range's row in the ledger.

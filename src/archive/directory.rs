@@ -157,6 +157,11 @@ impl Archive for Directory {
         Ok(Box::new(input))
     }
 
+    async fn list(&self, folder: &str) -> Result<Vec<String>> {
+        let path = self.path(folder)?;
+        self.on_disk(&format!("listing {folder}"), move || files_in(&path)).await
+    }
+
     async fn remove(&self, file: &str) -> Result<bool> {
         let (path, root) = (self.path(file)?, self.root.clone());
         let remove = move || match fs::remove_file(&path) {
@@ -174,6 +179,21 @@ impl Archive for Directory {
 
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn files_in(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    Ok(names)
 }
 
 fn size_of(path: &Path) -> io::Result<Option<u64>> {

@@ -146,6 +146,14 @@ impl Archive for Ftp {
         download::open(self, file, offset).await
     }
 
+    async fn list(&self, folder: &str) -> Result<Vec<String>> {
+        let path = self.path(folder)?;
+        let mut session = self.session().await?;
+        let names = session.list(&path).await.map_err(|failure| self.error(&format!("listing {folder}"), failure))?;
+        session.quit().await;
+        Ok(names)
+    }
+
     async fn remove(&self, file: &str) -> Result<bool> {
         let path = self.path(file)?;
         let mut session = self.session().await?;

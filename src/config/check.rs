@@ -14,7 +14,7 @@ use super::{
     Worker, file,
     layers::{Origins, refused, wrong},
     secrets::Secrets,
-    server,
+    server, spark,
     text::{List, OptionTexts, Text},
 };
 use crate::{
@@ -39,6 +39,7 @@ pub(super) fn effective(
     let token = secrets.find("worker.token", file.worker.token.clone(), file.worker.token_file.clone())?;
     let server = &file.server;
     let admin = secrets.find("server.admin_token", server.admin_token.clone(), server.admin_token_file.clone())?;
+    let spark_token = secrets.find("spark.token", file.spark.token.clone(), file.spark.token_file.clone())?;
     let properties = secrets.properties(&file.queue.kafka.properties)?;
 
     let check = Check(origins);
@@ -51,6 +52,7 @@ pub(super) fn effective(
         store: store(file.store, mysql_password, &check)?,
         rows: rows(file.rows, &check)?,
         worker: worker(file.worker, token, &check, &data, &spool)?,
+        spark: spark::spark(file.spark, spark_token, &check)?,
         spool,
         data,
     };

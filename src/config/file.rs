@@ -7,7 +7,7 @@ use figment::value::Value;
 use serde::Deserialize;
 
 use super::{
-    ArchiveKind, FtpTls, MysqlTls, QueueKind, Role, StoreKind,
+    ArchiveKind, FtpTls, MysqlTls, QueueKind, Role, SparkFallback, SparkSource, StoreKind,
     text::{List, OptionTexts, Secret, Size, Span, Text},
 };
 
@@ -48,6 +48,7 @@ section!(File {
     rows: Rows = Rows::default(),
     worker: Worker = Worker::default(),
     spool: Spool = Spool::default(),
+    spark: Spark = Spark::default(),
 });
 
 section!(Server {
@@ -185,4 +186,17 @@ section!(Spool {
     keep_failed: Text<Span> = seconds(30 * DAY_S),
     expire: Text<Span> = seconds(7 * DAY_S),
     free_bytes: Text<Size> = Text(Size(1 << 30)),
+});
+
+section!(Spark {
+    remote: Text<String> = text(""),
+    token: Option<Secret> = None,
+    token_file: Option<Text<String>> = None,
+    min_bytes: Text<Size> = Text(Size(1 << 30)),
+    chunk_bytes: Text<Size> = Text(Size(64 << 20)),
+    parts: Text<usize> = Text(16),
+    command: Text<String> = text("userdata"),
+    source: SparkSource = SparkSource::Archive,
+    fallback: SparkFallback = SparkFallback::Wait,
+    timeout_s: Text<u32> = Text(600),
 });

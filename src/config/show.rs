@@ -52,6 +52,7 @@ pub fn settings(config: &Config) -> Vec<Setting> {
     all.put("spool.keep_failed", span(config.spool.keep_failed));
     all.put("spool.expire", span(config.spool.expire));
     all.put("spool.free_bytes", size(config.spool.free_bytes));
+    spark(config, &mut all);
     all.0
 }
 
@@ -147,6 +148,19 @@ fn worker(config: &Config, all: &mut Settings) {
     all.put("worker.paths", worker.paths.iter().map(AsRef::<Path>::as_ref).collect::<Vec<_>>());
     all.put("worker.servers", &worker.servers);
     all.put("worker.tls_ca_file", &worker.tls_ca_file);
+}
+
+fn spark(config: &Config, all: &mut Settings) {
+    let spark = &config.spark;
+    all.put("spark.remote", spark.remote.as_deref().unwrap_or_default());
+    all.hide("spark.token", spark.token.as_ref());
+    all.put("spark.min_bytes", size(spark.min_bytes));
+    all.put("spark.chunk_bytes", size(spark.chunk_bytes));
+    all.put("spark.parts", spark.parts);
+    all.put("spark.command", &spark.command);
+    all.put("spark.source", spark.source);
+    all.put("spark.fallback", spark.fallback);
+    all.put("spark.timeout_s", spark.timeout.as_secs());
 }
 
 /// As people write it, and exactly that many bytes when read again.

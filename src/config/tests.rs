@@ -134,6 +134,7 @@ fn every_key_can_be_set_by_a_variable() {
             ("server.admin_token", _) => ("a-long-token", None),
             ("server.open_to", _) => ("10.0.0.0/8,::1", None),
             ("store.mysql.tls_ca_file", _) => ("/etc/ca.pem", Some(("USERDATA_STORE__MYSQL__TLS", "required"))),
+            ("spark.remote", _) => ("sc://spark:15002", None),
             (_, "") => ("x", None),
             (_, text) => (text, None),
         };
@@ -141,6 +142,9 @@ fn every_key_can_be_set_by_a_variable() {
         let variables: Vec<_> = needed.into_iter().chain([(&*name, value)]).collect();
         match load("", &variables) {
             Ok(loaded) => assert_eq!(loaded.origin(&setting.key).to_string(), format!("variable {name}")),
+            Err(refusal) if setting.key == "spark.remote" && !cfg!(feature = "spark") => {
+                assert!(refusal.contains("was built without Spark"), "{refusal}");
+            }
             Err(refusal) => {
                 assert_eq!(setting.key, "server.token", "{refusal}");
                 assert!(refusal.contains("can be set in a file only"), "{refusal}");
@@ -168,7 +172,7 @@ fn an_unknown_key_is_refused_with_its_place_and_the_keys_there_are() {
         "unknown key queue.kindd in ./Config.toml: [queue] has kind, kafka"
     );
     assert!(
-        refusal("[spark]\nremote = 'sc://x'\n").starts_with("unknown key spark in ./Config.toml: the top level has")
+        refusal("[sparc]\nremote = 'sc://x'\n").starts_with("unknown key sparc in ./Config.toml: the top level has")
     );
     assert!(refusal("[rows.columns]\nnme = 'x'").starts_with("unknown key rows.columns.nme in ./Config.toml"));
     let error = load("", &[("USERDATA_STORE_MYSQL_HOST", "x")]).unwrap_err();
@@ -242,6 +246,9 @@ fn contradictions_are_refused_by_their_keys() {
             "store.mysql.table = 'userdata_upload'",
             "store.mysql.table in ./Config.toml: names that begin with userdata_",
         ),
+        ("spark.command = \"u'; rm\"", "spark.command in ./Config.toml: it must be the executable's path"),
+        ("spark.chunk_bytes = '2GiB'", "spark.chunk_bytes in ./Config.toml: it must be from 64KiB to 1GiB"),
+        ("spark.parts = 0", "spark.parts in ./Config.toml: 0 is not possible, it must be from 1 to 1000"),
         ("worker.lease_s = 0", "worker.lease_s in ./Config.toml: 0 is not possible, it must be from 2 to 3600"),
         ("spool.path = 'x'\nworker.work = 'x'", "worker.work in ./Config.toml"),
         ("queue.kafka.properties.group.id = 'x'", "queue.kafka.properties.group.id in ./Config.toml: this property"),

@@ -74,8 +74,7 @@ impl Arena {
 
     /// Writes of sorted rows the one of each id that wins: the first line (`keep`) or the last (`replace`).
     pub fn write(&self, existing: Existing, writer: &mut RunWriter<impl Write>) -> io::Result<()> {
-        let same = |a: &u128, b: &u128| a >> START_BITS == b >> START_BITS && self.row(*a).id == self.row(*b).id;
-        for rows in self.places.chunk_by(same) {
+        for rows in self.places.chunk_by(|a, b| self.same_id(*a, *b)) {
             match rows {
                 [only] => {
                     let span = self.span(*only);
@@ -85,6 +84,19 @@ impl Arena {
             }
         }
         Ok(())
+    }
+
+    /// As `write`, row by row.
+    pub fn each(&self, existing: Existing, mut take: impl FnMut(&RunRow<'_>) -> io::Result<()>) -> io::Result<()> {
+        let mut rows = self.places.chunk_by(|a, b| self.same_id(*a, *b));
+        rows.try_for_each(|rows| match rows {
+            [only] => take(&self.row(*only)),
+            _ => take(&self.winner(rows, existing)),
+        })
+    }
+
+    fn same_id(&self, a: u128, b: u128) -> bool {
+        a >> START_BITS == b >> START_BITS && self.row(a).id == self.row(b).id
     }
 
     /// Of rows of one id, in the file's order.

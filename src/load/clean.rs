@@ -12,17 +12,16 @@ use serde::{Deserialize, Serialize};
 use super::{
     arena::Arena,
     folder::{Folder, Staged, disk},
-    index::{Index, Segment, csv_error},
-    input::{Input, Reading},
-    pass,
+    index::{Index, Segment},
+    input::Reading,
     run::{Run, RunWriter, Totals},
+    segment::{SegmentRows, Sink},
     sizes::Sizes,
     tally::Tally,
 };
 use crate::{
     error::{Error, Result},
-    hash::Hashed,
-    rows::{Cleaner, ReasonCounts, RejectWriter, RowOptions, csv::CsvReader},
+    rows::RowOptions,
 };
 
 /// A finished run file of the work folder.
@@ -84,9 +83,6 @@ pub struct Cleaning<'a> {
     pub failed: AtomicU32,
 }
 
-/// Whether to go on is asked for after so many rows.
-const ROWS_BETWEEN_CHECKS: u64 = 1 << 12;
-
 impl Cleaning<'_> {
     /// Cleans a segment, unless it is finished already.
     pub fn finish(&self, segment: &Segment, arena: &mut Arena) -> Result<(Account, Vec<Run>)> {
@@ -117,60 +113,13 @@ impl Cleaning<'_> {
 
     /// Reads and cleans; what is left in the arena is not written yet.
     fn clean(&self, segment: &Segment, arena: &mut Arena) -> Result<Account> {
-        arena.clear();
-        let mut account =
-            Account { segment: segment.clone(), tally: Tally::default(), runs: Vec::new(), reject_bytes: 0 };
-        let mut input = Hashed::behind(self.reading.open(segment.offset, segment.length)?, segment.before.clone());
+        let account = Account { segment: segment.clone(), tally: Tally::default(), runs: Vec::new(), reject_bytes: 0 };
+        let (reading, layout, options) = (self.reading, &self.index.layout, self.options);
         let mut rejects = RejectFile::new(self.folder, segment);
-        let cleaned = self.clean_rows(&mut input, &mut account, &mut rejects, arena);
-        if cleaned.as_ref().is_err_and(|error| error.code != "csv_broken") {
-            return cleaned.map(|()| account);
-        }
-        let (sha256, bytes) = input.finish().map_err(super::input::reading)?;
-        self.compare(segment, &sha256, bytes)?;
-        cleaned?;
-        account.reject_bytes = rejects.publish()?;
-        Ok(account)
-    }
-
-    fn clean_rows(
-        &self,
-        input: &mut Hashed<Input>,
-        account: &mut Account,
-        rejects: &mut RejectFile<'_>,
-        arena: &mut Arena,
-    ) -> Result<()> {
-        let (segment, layout) = (&account.segment, &self.index.layout);
-        let (offset, line, longest) = (segment.offset, segment.first_line, self.options.max_record_bytes);
-        let mut reader = CsvReader::new(input, layout.delimiter, offset, line, longest);
-        let path = self.folder.path(&Account::rejects_name(segment));
-        let cleaner = Cleaner::new(layout, self.options);
-        let mut cleaner = cleaner.map_err(|error| Error::rejected("row_options", error.to_string()))?;
-        let (mut rows, mut good, mut reasons) = (0_u64, 0, ReasonCounts::default());
-        let mut writer = RejectWriter::new(rejects, layout, self.options);
-        while let Some(record) = reader.read().map_err(csv_error)? {
-            if rows % ROWS_BETWEEN_CHECKS == 0 {
-                self.check_wanted(account.segment.number)?;
-            }
-            rows += 1;
-            match cleaner.clean(&record) {
-                Ok(user) => {
-                    #[cfg(feature = "faults")]
-                    crate::faults::reached(user.id);
-                    if !arena.fits(&user) {
-                        self.spill(account, arena)?;
-                    }
-                    arena.push(record.line, user);
-                    good += 1;
-                }
-                Err(reason) => {
-                    reasons.add(record.line, &reason);
-                    writer.write(&record, &reason).map_err(|error| disk(&path, error))?;
-                }
-            }
-        }
-        account.tally = Tally::new(good, &reasons, &cleaner);
-        Ok(())
+        let mut into = IntoRuns { cleaning: self, account };
+        let tally = SegmentRows { reading, segment, layout, options }.clean(arena, &mut rejects, &mut into)?;
+        let reject_bytes = rejects.publish()?;
+        Ok(Account { tally, reject_bytes, ..into.account })
     }
 
     /// An error when an earlier segment failed: nobody will ask for this one.
@@ -179,18 +128,6 @@ impl Cleaning<'_> {
             return Ok(());
         }
         Err(Error::stopped("cleaning a part of the file behind one that failed"))
-    }
-
-    /// Whether the segment's bytes are the ones that were indexed.
-    fn compare(&self, segment: &Segment, sha256: &str, bytes: u64) -> Result<()> {
-        if bytes == segment.length && sha256 == segment.sha256 {
-            return Ok(());
-        }
-        let (name, end) = (self.reading.source.name(), segment.offset + segment.length);
-        if bytes < segment.length && self.reading.size()? >= end {
-            return Err(pass::ended_early(&name, segment.offset + bytes, end));
-        }
-        Err(pass::changed(&name, &format!("the part from byte {} to {end} is not what it was", segment.offset)))
     }
 
     /// Writes what the arena holds as a run, and empties it.
@@ -213,6 +150,26 @@ impl Cleaning<'_> {
         arena.write(self.options.existing, &mut writer)?;
         arena.clear();
         Ok(writer.finish()?.1)
+    }
+}
+
+/// A segment whose rows become runs of the work folder.
+struct IntoRuns<'a> {
+    cleaning: &'a Cleaning<'a>,
+    account: Account,
+}
+
+impl Sink for IntoRuns<'_> {
+    fn check(&mut self) -> Result<()> {
+        self.cleaning.check_wanted(self.account.segment.number)
+    }
+
+    fn full(&mut self, arena: &mut Arena) -> Result<()> {
+        self.cleaning.spill(&mut self.account, arena)
+    }
+
+    fn unwritten(&self, error: io::Error) -> Error {
+        disk(&self.cleaning.folder.path(&Account::rejects_name(&self.account.segment)), error)
     }
 }
 

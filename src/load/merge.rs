@@ -59,20 +59,24 @@ impl Cursor {
 
 /// The row of an id that wins so far.
 #[derive(Default)]
-struct Winner {
+pub(crate) struct Winner {
     bytes: Vec<u8>,
     span: Span,
 }
 
 impl Winner {
-    fn set(&mut self, row: &RunRow<'_>) {
+    pub fn row(&self) -> RunRow<'_> {
+        self.span.row(&self.bytes)
+    }
+
+    pub fn set(&mut self, row: &RunRow<'_>) {
         self.bytes.clear();
         row.encode(&mut self.bytes);
         self.span = Span::decode(&self.bytes, 0).unwrap_or_default();
     }
 
     /// Takes another row of the same id from a later line.
-    fn join(&mut self, row: &RunRow<'_>, existing: Existing) {
+    pub fn join(&mut self, row: &RunRow<'_>, existing: Existing) {
         let mine = self.span.row(&self.bytes);
         let differs = mine.name != row.name || mine.time_of_start != row.time_of_start;
         let conflicting = mine.conflicting || row.conflicting || differs;

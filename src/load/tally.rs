@@ -33,6 +33,11 @@ impl Tally {
         Self { good, rejected, times: cleaner.times(), reasons, undecodable, sample }
     }
 
+    /// Rows read.
+    pub fn read(&self) -> u64 {
+        self.good + self.rejected
+    }
+
     /// Adds the counts of the segment behind.
     pub fn merge(&mut self, later: &Self) {
         self.good += later.good;
@@ -66,7 +71,7 @@ impl Tally {
     pub fn cleaned(mut self, sha256: String) -> Cleaned {
         self.reasons.sort_by_key(|reason| (Reverse(reason.count), reason.first_line));
         Cleaned {
-            read: self.good + self.rejected,
+            read: self.read(),
             good: self.good,
             rejected: self.rejected,
             times: self.times,

@@ -14,8 +14,9 @@ use crate::{
     config,
     error::{Error, Result, Service},
     source::{FileSource, Source, http},
+    spark::task::{Origin, Plan},
     spool,
-    upload::Upload,
+    upload::{Upload, UploadId},
 };
 
 pub struct Reach {
@@ -91,14 +92,29 @@ impl Reach {
     }
 
     fn server(&self, upload: &Upload) -> Option<Arc<dyn Source>> {
-        let server = upload.new.place.server.as_deref()?.trim_end_matches('/');
+        self.served(upload.new.place.server.as_deref()?, upload.id())
+    }
+
+    fn served(&self, server: &str, id: UploadId) -> Option<Arc<dyn Source>> {
+        let server = server.trim_end_matches('/');
         self.servers.iter().any(|allowed| allowed == server).then(|| -> Arc<dyn Source> {
             Arc::new(http::HttpSource {
                 client: self.client.clone(),
-                url: format!("{server}/uploads/{}/content", upload.id()),
+                url: format!("{server}/uploads/{id}/content"),
                 token: self.token.clone(),
             })
         })
+    }
+}
+
+/// The bytes that a plan for Spark names, for an executor with these settings.
+pub fn origin(worker: &config::Worker, archive: Arc<dyn Archive>, plan: &Plan) -> Result<Arc<dyn Source>> {
+    match &plan.origin {
+        Origin::Archive(file) => Ok(Arc::new(ArchivedSource { archive, file: file.clone() })),
+        Origin::Server(server) => Reach::new(worker, archive)?.served(server, plan.upload).ok_or_else(|| {
+            Error::fatal("spark_server", format!("fetching from {server}: it is not one of worker.servers"))
+                .next("add it to worker.servers in the executors' configuration, and worker.token")
+        }),
     }
 }
 

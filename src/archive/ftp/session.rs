@@ -104,6 +104,25 @@ impl Session {
         }
     }
 
+    /// Names of what a folder holds. Some servers give paths, some refuse to list a folder that is empty or not there.
+    pub async fn list(&mut self, path: &str) -> Outcome<Vec<String>> {
+        let limit = self.patience.stall;
+        let listed = match within(limit, self.ftp.nlst(Some(path))).await {
+            Err(failure) if !self.plain_passive && is_about_passive_mode(&failure) => {
+                self.plain_passive = true;
+                self.set_mode();
+                within(limit, self.ftp.nlst(Some(path))).await
+            }
+            listed => listed,
+        };
+        let names = match listed {
+            Err(failure) if matches!(failure.code(), 450 | 550) => return Ok(Vec::new()),
+            listed => listed?,
+        };
+        let names = names.into_iter().map(|name| name.trim_end().rsplit('/').next().unwrap_or_default().to_owned());
+        Ok(names.filter(|name| !matches!(name.as_str(), "" | "." | "..")).collect())
+    }
+
     /// Makes the folders of a path. Servers refuse to make one that exists with many codes and words, so the answer
     /// is what they said of the first from which on none may be there: it matters only if writing there fails.
     pub async fn make_folders(&mut self, path: &str) -> Outcome<Option<Failure>> {

@@ -84,6 +84,28 @@ fn kafka_with_tls_is_refused_by_a_build_without_it() {
 }
 
 #[test]
+fn spark_is_refused_by_a_build_without_it() {
+    let place = Place::new();
+    place.file("Config.toml", "[spark]\nremote = \"sc://spark:15002\"\n");
+    if cfg!(feature = "spark") {
+        place.run("config").code(0);
+        for (remote, why) in [
+            ("http://spark", "it must be the address of a Spark Connect server, such as sc://spark:15002"),
+            ("sc://:15002", "it must be the address of a Spark Connect server, such as sc://spark:15002"),
+            ("sc://spark:15002/;token=geheim", "it must not hold the token, which would be shown"),
+        ] {
+            place.file("Config.toml", &format!("[spark]\nremote = \"{remote}\"\n"));
+            place.run("config").code(2).err_has(&format!("error: spark.remote in ./Config.toml: {why}"));
+        }
+    } else {
+        place
+            .run("config")
+            .code(2)
+            .err_has("error: spark.remote in ./Config.toml: this userdata was built without Spark");
+    }
+}
+
+#[test]
 fn a_row_flag_that_cannot_be_is_a_usage_error() {
     let place = Place::new();
     place.run("import --no-such-flag x").code(2).err_has("error: unexpected argument '--no-such-flag'");

@@ -5,4 +5,5 @@
 mod configuration;
 mod generated;
 mod run;
+mod spark;
 mod uploads;

@@ -41,6 +41,25 @@ async fn exercise(archive: Arc<dyn Archive>) {
     whatever_a_file_is_called_it_is_stored(archive).await;
     names_that_lead_out_are_refused(archive).await;
     what_is_not_there_is_not_there(archive).await;
+    a_folder_lists_its_files(archive).await;
+}
+
+async fn a_folder_lists_its_files(archive: &dyn Archive) {
+    let folder = format!("parts-{}", UploadId::new());
+    assert_eq!(archive.list(&folder).await.unwrap(), [""; 0]);
+    let mut names: Vec<String> = (0..30).map(|number| format!("{}.{number}.run", UploadId::new())).collect();
+    for name in &names {
+        let name = format!("{folder}/{name}");
+        archive.store(&format!("{name}.part"), &name, &MemorySource(b"x".to_vec()), &meter(1)).await.unwrap();
+    }
+    let mut found = archive.list(&folder).await.unwrap();
+    found.sort();
+    names.sort();
+    assert_eq!(found, names);
+    for name in &names {
+        assert!(archive.remove(&format!("{folder}/{name}")).await.unwrap());
+    }
+    assert_eq!(archive.list(&folder).await.unwrap(), [""; 0]);
 }
 
 /// A file that nobody else has, deep enough for folders to be made.

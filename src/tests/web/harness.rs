@@ -278,5 +278,6 @@ fn config(folder: &Path, setup: &Setup) -> Config {
             expire: setup.expire,
             free_bytes: setup.free_bytes,
         },
+        spark: userdata::config::Layers::default().load().unwrap().config.spark,
     }
 }

@@ -1,0 +1,80 @@
+//! A file without a name on an executor's disk: what a task collects before its length is known. It is gone with the
+//! process, however that ends.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+use super::name;
+use crate::{
+    archive::{Archive, StoredFile},
+    error::{Error, Result},
+    hash::hex,
+    load::folder::disk,
+    meter::Meter,
+    source::FileSource,
+};
+
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// What an error of writing to such a file means.
+pub fn unwritten(error: io::Error) -> Error {
+    disk(Path::new("the work folder of an executor"), error)
+}
+
+/// Hashes what is written to it.
+pub struct Scratch {
+    out: BufWriter<File>,
+    hash: Sha256,
+    bytes: u64,
+    /// Where it lies, for messages.
+    path: PathBuf,
+}
+
+impl Scratch {
+    /// In `folder`, which is made if missing.
+    pub fn new(folder: &Path) -> Result<Self> {
+        let path = folder.join(format!("spark-{}", Uuid::new_v4().simple()));
+        let create = || {
+            std::fs::create_dir_all(folder)?;
+            let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+            std::fs::remove_file(&path).map(|()| file)
+        };
+        let file = create().map_err(|error| disk(&path, error))?;
+        Ok(Self { out: BufWriter::with_capacity(BUFFER_BYTES, file), hash: Sha256::new(), bytes: 0, path })
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Stores what was written in the archive.
+    pub fn store(mut self, archive: &dyn Archive, name: String, runtime: &Handle) -> Result<StoredFile> {
+        self.out.flush().map_err(|error| disk(&self.path, error))?;
+        // Opened anew by this name, it is read from its beginning.
+        let content = FileSource(format!("/proc/self/fd/{}", self.out.get_ref().as_raw_fd()).into());
+        let meter = Meter::default();
+        runtime.block_on(archive.store(&name::temp(&name), &name, &content, &meter))?;
+        Ok(StoredFile { name, size: self.bytes, sha256: hex(&self.hash.finalize()) })
+    }
+}
+
+impl Write for Scratch {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
