@@ -8,7 +8,7 @@ use std::{
 };
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde::Serialize;
 
 const FIRST: [&str; 26] = [

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use rand::Rng;
+use rand::RngExt;
 use tokio::task::JoinSet;
 
 use crate::{

@@ -7,7 +7,7 @@ use std::{
 };
 
 use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
-use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
 const FIRST: [&str; 12] =
     ["Ada", "BOB", "Çelik", "DVOŘÁK", "Émile", "Γιώργος", "HÅKON", "İrem", "ŁUKASZ", "Мария", "ΣΊΣΥΦΟΣ", "Ümit"];

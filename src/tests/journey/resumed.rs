@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use reqwest::{Client, Response};
 use serde_json::Value;
 use sha2::{Digest, Sha256};

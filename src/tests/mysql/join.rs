@@ -2,7 +2,7 @@
 //! whoever else writes meanwhile.
 
 use mysql_async::{Conn, prelude::Queryable};
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use userdata::{
     error::Kind,
     rows::{Existing, User, UserBlock},

@@ -7,7 +7,7 @@ use std::{
 };
 
 use mysql_async::prelude::Queryable;
-use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
 use super::tally::{Kill, Runs, Stage, Tally, Way};
 use crate::{
