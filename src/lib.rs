@@ -33,6 +33,7 @@
 
 pub mod announcement;
 pub mod archive;
+mod blocking;
 pub mod cli;
 pub mod command;
 pub mod config;

@@ -154,7 +154,7 @@ impl Context {
 
 /// Runs blocking work on the spool.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
+    match crate::blocking::run(work).await {
         Ok(result) => result,
         Err(error) => Err(crate::error::Error::fatal("task_died", "reading the spool").because(error)),
     }

@@ -15,6 +15,7 @@ use tokio::io::AsyncSeekExt;
 
 use super::{Archive, content::Rest, name};
 use crate::{
+    blocking,
     error::{Error, Result, Service},
     meter::Meter,
     source::{Bytes, Source},
@@ -59,7 +60,7 @@ impl Directory {
         doing: &str,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let done = tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+        let done = blocking::run(work).await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
         done.map_err(|error| self.error(doing, error))
     }
 

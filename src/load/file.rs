@@ -26,6 +26,7 @@ use super::{
     tally::Tally,
 };
 use crate::{
+    blocking,
     error::{Error, Result},
     meter::Meter,
     rows::{Existing, GZIP_HEAD_BYTES, RULES, RejectWriter, RowOptions, is_gzip},
@@ -102,7 +103,7 @@ impl CleanFile {
         job.stop = job.stop.child_token();
         let _stops_when_dropped = job.stop.clone().drop_guard();
         let runtime = Handle::current();
-        let prepared = tokio::task::spawn_blocking(move || Preparation::open(job, sizes, runtime)?.run());
+        let prepared = blocking::run(move || Preparation::open(job, sizes, runtime)?.run());
         prepared.await.unwrap_or_else(|panic| Err(Error::fatal("panic", "cleaning the file").because(panic)))
     }
 

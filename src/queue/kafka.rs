@@ -170,7 +170,7 @@ impl Shared {
 
 /// Runs a call of librdkafka that blocks.
 async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let ended = tokio::task::spawn_blocking(call).await;
+    let ended = crate::blocking::run(call).await;
     ended.map_err(|panic| Error::fatal("task_failed", "a call to Kafka ended unexpectedly").because(panic))
 }
 

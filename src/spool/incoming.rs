@@ -5,9 +5,10 @@
 use std::{mem, sync::Arc};
 
 use bytes::Bytes;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::{
+    blocking,
     error::{Error, Result},
     upload::{NewUpload, UploadId},
 };
@@ -43,14 +44,14 @@ impl Spool {
     /// Begins an upload. `Transient` (service `Disk`) when there is no room for it.
     pub async fn begin(self: &Arc<Self>, arrival: Arrival) -> Result<Incoming> {
         let spool = self.clone();
-        Ok(Incoming::new(blocking(move || Writer::begin(spool, arrival)).await?))
+        Ok(Incoming::new(in_background(move || Writer::begin(spool, arrival)).await?))
     }
 
     /// Goes on with a resumable upload where it was left; `None` where there is none of that id. `Transient` (service
     /// `Disk`) when there is no room for the rest, or another process receives it.
     pub async fn resume(self: &Arc<Self>, id: UploadId) -> Result<Option<Incoming>> {
         let spool = self.clone();
-        Ok(blocking(move || Writer::resume(spool, id)).await?.map(Incoming::new))
+        Ok(in_background(move || Writer::resume(spool, id)).await?.map(Incoming::new))
     }
 }
 
@@ -97,7 +98,7 @@ impl Incoming {
         let (note, spool) = (writer.note(writer.point()), writer.spool.clone());
         self.verified = Some(writer.point());
         let doing = format!("receiving upload {}", self.id);
-        blocking(move || note.write(&spool, true).map_err(|error| spool.disk_error(doing, error))).await
+        in_background(move || note.write(&spool, true).map_err(|error| spool.disk_error(doing, error))).await
     }
 
     /// The bytes since `unverified` were compared, and are right.
@@ -170,7 +171,7 @@ impl Incoming {
             return Ok(());
         }
         if let Some(syncing) = self.syncing.take_if(|syncing| syncing.is_finished() || unsynced >= UNSYNCED_BYTES) {
-            joined(syncing).await?;
+            joined(syncing.await)?;
         }
         if self.syncing.is_some() {
             return Ok(());
@@ -189,7 +190,7 @@ impl Incoming {
     async fn drained(&mut self) -> Result<()> {
         let mut outcome = self.written().await.map(drop);
         if let Some(syncing) = self.syncing.take() {
-            outcome = outcome.and(joined(syncing).await);
+            outcome = outcome.and(joined(syncing.await));
         }
         outcome
     }
@@ -202,7 +203,7 @@ impl Incoming {
             return Err(error);
         }
         let Some(writer) = self.writer.take() else { return Err(self.died()) };
-        blocking(move || writer.finish(new)).await
+        in_background(move || writer.finish(new)).await
     }
 
     /// Leaves a resumable upload to whoever goes on with it, without the bytes that were not accepted. What it returns
@@ -211,7 +212,7 @@ impl Incoming {
         let drained = self.drained().await;
         let Some(mut writer) = self.writer.take() else { return Err(drained.err().unwrap_or_else(|| self.died())) };
         let verified = self.verified.take();
-        let paused = blocking(move || {
+        let paused = in_background(move || {
             if let Some(point) = verified {
                 writer.back_to(point)?;
             }
@@ -228,7 +229,7 @@ impl Incoming {
         self.waiting_bytes = 0;
         self.drained().await.ok();
         if let Some(writer) = self.writer.take() {
-            let discarded = blocking(move || {
+            let discarded = in_background(move || {
                 writer.discard();
                 Ok(())
             });
@@ -250,13 +251,10 @@ impl Drop for Incoming {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    joined(tokio::task::spawn_blocking(work)).await
+async fn in_background<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    joined(blocking::run(work).await)
 }
 
-async fn joined<T>(task: JoinHandle<Result<T>>) -> Result<T> {
-    match task.await {
-        Ok(result) => result,
-        Err(error) => Err(Error::fatal("writer_died", "writing to the spool").because(error)),
-    }
+fn joined<T>(outcome: std::result::Result<Result<T>, JoinError>) -> Result<T> {
+    outcome.unwrap_or_else(|panic| Err(Error::fatal("writer_died", "writing to the spool").because(panic)))
 }

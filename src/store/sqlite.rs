@@ -18,7 +18,7 @@ use super::{
     },
     session::{Database, Lane, Row, Session, Value},
 };
-use crate::error::Result;
+use crate::{blocking, error::Result};
 
 mod connection;
 mod failure;
@@ -75,7 +75,7 @@ impl Sqlite {
     ) -> Result<T> {
         let path = self.path.clone();
         let mut connection = connection;
-        session::joined(tokio::task::spawn_blocking(move || work(&mut connection, &path)).await)
+        session::joined(blocking::run(move || work(&mut connection, &path)).await)
     }
 }
 

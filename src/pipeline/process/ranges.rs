@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::{
+    blocking,
     error::{Error, Kind, Result, Service},
     load::{CleanFile, merge::Merge},
     pipeline::{Transactions, process::job::Job},
@@ -146,7 +147,7 @@ impl Range<'_> {
 /// Merges the next block.
 async fn next(mut merge: Merge, sizes: &Transactions) -> Result<Rest> {
     let (rows, bytes) = (sizes.block_rows, sizes.block_bytes);
-    let merged = tokio::task::spawn_blocking(move || {
+    let merged = blocking::run(move || {
         let block = merge.next(rows, bytes)?;
         Ok(Rest { block, merge })
     });

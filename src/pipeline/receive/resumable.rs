@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
+    blocking,
     error::{Error, Result},
     pipeline::now_ms,
     spool::{Arrival, Incoming, Receiving, Resume},
@@ -118,7 +119,7 @@ impl Receiver {
     /// The upload as others see it.
     pub async fn receiving(&self, id: UploadId) -> Result<Option<Receiving>> {
         let spool = Arc::clone(&self.spool);
-        match tokio::task::spawn_blocking(move || spool.receiving_of(id)).await {
+        match blocking::run(move || spool.receiving_of(id)).await {
             Ok(found) => found,
             Err(error) => Err(Error::fatal("task_died", "reading the spool").because(error)),
         }

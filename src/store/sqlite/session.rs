@@ -13,6 +13,7 @@ use tokio::{sync::OwnedMutexGuard, task::JoinError};
 
 use super::{failure::InFile, statement};
 use crate::{
+    blocking,
     error::{Error, Result, Service},
     rows::{Existing, User, UserBlock},
     store::session::{Applied, Row, Session, Value},
@@ -66,7 +67,7 @@ impl Open {
             // A call before this one was dropped in its middle, and its transaction with it.
             return Err(Error::unavailable(Service::Store, "writing to the database: the transaction was given up"));
         };
-        let task = tokio::task::spawn_blocking(move || {
+        let task = blocking::run(move || {
             let outcome = work(&mut writer.connection, &writer.path);
             (writer, outcome)
         });
