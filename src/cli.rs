@@ -59,6 +59,8 @@ pub enum Command {
     Cancel(Cancel),
     /// Write an upload's rejected rows as CSV
     Rejects(Rejects),
+    /// Bring an upload's original back from the archive
+    Fetch(Fetch),
     /// Show the effective configuration and where each value came from
     Config(ShowConfig),
     /// Write an example file with every kind of row
@@ -220,6 +222,15 @@ pub struct SparkPart {
     /// Which row of an id wins
     #[arg(long)]
     pub existing: Existing,
+}
+
+#[derive(Debug, Args)]
+pub struct Fetch {
+    /// An upload's id, or enough of its beginning
+    pub upload: String,
+    /// Where to write; the file gets this name when it is whole and its hash is that of what was received
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
 }
 
 #[derive(Debug, Args)]

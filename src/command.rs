@@ -20,6 +20,7 @@ pub mod again;
 pub mod cancel;
 pub mod config;
 pub mod db;
+pub mod fetch;
 pub mod follow;
 pub mod generate;
 pub mod health;
@@ -29,6 +30,7 @@ pub mod progress;
 pub mod rejects;
 pub mod resolve;
 pub mod retry;
+pub mod save;
 pub mod serve;
 pub mod spark;
 pub mod status;
@@ -168,6 +170,7 @@ async fn on_services(layers: Layers, command: Command) -> Result<Exit> {
         Command::Retry(args) => retry::run(store, args).await,
         Command::Again(args) => again::run(pipeline, args).await,
         Command::Cancel(args) => cancel::run(store, &args.upload).await,
+        Command::Fetch(args) => fetch::run(&pipeline, args).await,
         Command::Rejects(args) => rejects::run(store, archive, args).await,
         _ => unreachable!("the others need no service"),
     }

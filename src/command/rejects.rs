@@ -1,10 +1,6 @@
 //! `rejects`: an upload's rejected rows as CSV, from the archive. Mended, they may be sent back as they are.
 
-use std::path::Path;
-
-use tokio::io::{AsyncRead, AsyncWriteExt};
-
-use super::{Exit, output, resolve};
+use super::{Exit, output, resolve, save};
 use crate::{
     archive::{Archive, name},
     cli::Rejects,
@@ -22,8 +18,10 @@ pub async fn run(store: &dyn Store, archive: &dyn Archive, args: &Rejects) -> Re
     };
     let mut content = archive.open(&file, 0).await?;
     match &args.output {
-        Some(path) => save(path, &mut content).await?,
-        None => copy("standard output", &mut content, &mut tokio::io::stdout()).await?,
+        Some(path) => save::file(path, "the rejects", &mut content, |_| Ok(())).await?,
+        None => {
+            save::copy("standard output", "the rejects", &mut content, &mut tokio::io::stdout()).await?;
+        }
     }
     Ok(Exit::Done)
 }
@@ -43,39 +41,4 @@ fn place(upload: &Upload) -> Result<Option<String>> {
         )
         .next(format!("why: userdata status {id}"))),
     }
-}
-
-/// Writes a file whole or not at all: under another name first.
-async fn save(path: &Path, content: &mut (dyn AsyncRead + Send + Unpin)) -> Result<()> {
-    let shown = path.display().to_string();
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let unwritten = |error| output::unwritten(&shown, error);
-    let mut file = tokio::fs::File::create(&part).await.map_err(unwritten)?;
-    let copied = copy(&shown, content, &mut file).await;
-    if copied.is_err() {
-        // What is left of it is of no use; the error that ended it is the one to tell.
-        let _ = tokio::fs::remove_file(&part).await;
-        return copied;
-    }
-    file.sync_all().await.map_err(unwritten)?;
-    tokio::fs::rename(&part, path).await.map_err(unwritten)
-}
-
-/// Copies to the end, telling a failing reader from a failing writer.
-async fn copy(
-    to: &str,
-    content: &mut (dyn AsyncRead + Send + Unpin),
-    out: &mut (impl AsyncWriteExt + Unpin),
-) -> Result<()> {
-    use tokio::io::AsyncReadExt;
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let read = content.read(&mut buffer).await.map_err(|error| {
-            Error::unavailable(crate::error::Service::Archive, "reading the rejects").because(error)
-        })?;
-        let Some(block) = buffer.get(..read).filter(|block| !block.is_empty()) else { break };
-        out.write_all(block).await.map_err(|error| output::unwritten(to, error))?;
-    }
-    out.flush().await.map_err(|error| output::unwritten(to, error))
 }

@@ -49,7 +49,7 @@ fn status_shows_all_uploads_one_by_its_beginning_and_its_outcome() {
 #[test]
 fn an_upload_that_is_not_there_is_exit_code_4() {
     let (place, _) = with_example();
-    for line in ["status", "retry", "again", "cancel", "rejects"] {
+    for line in ["status", "retry", "again", "cancel", "rejects", "fetch -o x"] {
         for id in ["ffffffff", "no-hex"] {
             let ran = place.run(&format!("{line} {id}")).code(4).out_empty();
             ran.err_has(&format!("error: there is no upload {id}\nnext: see: userdata status"));
@@ -74,6 +74,54 @@ fn rejects_go_to_standard_output_or_whole_into_a_file() {
     place.run(&format!("rejects {id} -o bad.csv")).code(0).out_empty();
     assert_eq!(std::fs::read_to_string(place.path().join("bad.csv")).unwrap(), shown);
     place.run(&format!("rejects {id} -o none/bad.csv")).code(1).err_has("error: writing none/bad.csv: No such file");
+}
+
+#[test]
+fn an_original_comes_back_as_it_was_or_not_at_all() {
+    let (place, id) = with_example();
+    place.run(&format!("fetch {id} -o back.csv")).code(0).out_empty().err_has("as received (SHA-256 ");
+    let example = place.run("example").code(0).out();
+    assert_eq!(std::fs::read_to_string(place.path().join("back.csv")).unwrap(), example);
+    place.run(&format!("fetch {id} -o none/back.csv")).code(1).err_has("error: writing none/back.csv: No such file");
+    place.run(&format!("fetch {id}")).code(2).err_has("--output <FILE>");
+
+    let archived = archived(&place);
+    for (changed, why) in [
+        (example.replacen("Id,", "id,", 1), "its SHA-256 is "),
+        (example[..example.len() - 1].into(), &*format!("it has {} bytes, {} were", example.len() - 1, example.len())),
+    ] {
+        std::fs::write(&archived, changed).unwrap();
+        place.run(&format!("fetch {id} -o changed.csv")).code(1).err_has("is not what was received").err_has(why);
+        assert!(!place.path().join("changed.csv").exists() && !place.path().join("changed.csv.part").exists());
+    }
+    std::fs::remove_file(archived).unwrap();
+    place.run(&format!("fetch {id} -o back.csv")).code(5).err_has("No such file");
+    assert_eq!(std::fs::read_to_string(place.path().join("back.csv")).unwrap(), example, "the file from before");
+}
+
+/// The one original in the embedded archive.
+fn archived(place: &Place) -> std::path::PathBuf {
+    let mut folders = vec![place.path().join("data/archive")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.file_name().unwrap().to_str().unwrap() {
+                "example.csv" => return path,
+                _ if path.is_dir() => folders.push(path),
+                _ => {}
+            }
+        }
+    }
+    panic!("nothing is archived");
+}
+
+#[test]
+fn the_original_of_an_upload_loaded_again_is_the_first_one_s() {
+    let (place, id) = with_example();
+    let again = place.run(&format!("again {id}")).code(0).out().trim().to_string();
+    place.run(&format!("fetch {again} -o back.csv")).code(0);
+    let example = place.run("example").code(0).out();
+    assert_eq!(std::fs::read_to_string(place.path().join("back.csv")).unwrap(), example);
 }
 
 #[test]

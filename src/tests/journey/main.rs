@@ -22,6 +22,7 @@ mod kcat;
 mod limits;
 mod messages;
 mod names;
+mod original;
 mod outages;
 mod process;
 mod readme;

@@ -183,6 +183,9 @@ async fn came_true(
             let rejects = output.as_deref().map_or(out.to_owned(), written);
             assert!(rejects.starts_with("_line,_field,_reason,"), "`{line}`: {rejects}");
         }
+        Subcommand::Fetch(cli::Fetch { output, .. }) => {
+            assert_eq!(written(output).as_bytes(), example::CSV, "`{line}`")
+        }
         Subcommand::Retry(_) => {
             assert!(out.contains("is open again"), "`{line}`: {out}");
             let failed = |upload: &Value| upload["finished_at"].is_string();
