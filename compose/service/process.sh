@@ -107,19 +107,18 @@ give_up() {
     fail "$name $1; its log: $folder/log"
 }
 
-# family PID: it and all its descendants.
+# family PID: it and all its descendants, also those that have lost their parent since: a service has a session of its own.
 family() {
     cat /proc/[0-9]*/stat 2>/dev/null | awk -v root="$1" '
-        { id = $1; sub(/^.*\) /, ""); parent[id] = $2 }
+        { id = $1; sub(/^.*\) /, ""); if ($1 != "Z" && $1 != "X") { parent[id] = $2; session[id] = $4 } }
         END { for (id in parent) {
             for (p = id; p > 1 && p != root; p = parent[p]);
-            if (p == root) print id } }' || true
+            if (p == root || session[id] == root) print id } }' || true
 }
 
 stop_one() {
     running || return 0
-    local members deadline=$((SECONDS + stop_deadline_s))
-    mapfile -t members < <(family "$pid")
+    local deadline=$((SECONDS + stop_deadline_s))
     kill -TERM "$pid" 2>/dev/null || true
     while running; do
         ((SECONDS < deadline)) || break
@@ -128,24 +127,22 @@ stop_one() {
     if running; then
         echo "compose/services: $name did not stop within $stop_deadline_s s and was killed" >&2
     fi
-    end "${members[@]}"
+    end
 }
 
 kill_one() {
     running || return 0
-    local members
     # Stopped first, so that it can't have another child between looking and killing.
     kill -STOP "$pid" 2>/dev/null || true
-    mapfile -t members < <(family "$pid")
-    end "${members[@]}"
+    end
 }
 
-# end PID…: with SIGKILL; returns when all are gone.
+# The service and all its descendants, with SIGKILL; returns when all are gone.
 end() {
-    local member
-    kill -KILL "$@" 2>/dev/null || true
-    for member in "$@"; do
-        while [[ -n $(born "$member") ]]; do sleep 0.01; done
+    local members
+    while mapfile -t members < <(family "$pid") && ((${#members[@]})); do
+        kill -KILL "${members[@]}" 2>/dev/null || true
+        sleep 0.01
     done
     rm -f "$folder/pid"
 }
