@@ -24,8 +24,8 @@ use crate::{
     transfer::{Line, Transfers},
 };
 
-const USER: &str = "userdata";
-const PASSWORD: &str = "test-password";
+pub const USER: &str = "userdata";
+pub const PASSWORD: &str = "test-password";
 /// The time of the faster other client, times this.
 const MOST: f64 = 1.1;
 const WAYS: [&str; 3] = ["userdata", "curl -T", "lftp put"];
@@ -121,7 +121,7 @@ fn make(path: &Path, size: u64) -> Result<()> {
 }
 
 /// Host, port, and the folder that a login sees.
-fn start_server(services: &Path) -> Result<(String, u16, std::path::PathBuf)> {
+pub fn start_server(services: &Path) -> Result<(String, u16, std::path::PathBuf)> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/compose/services");
     run(Command::new(script).args(["start", "pure-ftpd"]).env("USERDATA_SERVICES", services))?;
     let lines = run(Command::new(script).arg("env").env("USERDATA_SERVICES", services))?.stdout;

@@ -9,6 +9,7 @@ mod measure;
 mod product;
 mod report;
 mod rows;
+mod spark;
 mod transfer;
 mod upload;
 
@@ -35,6 +36,8 @@ enum What {
     Upload(UploadArgs),
     /// A file to an FTP server, beside curl and lftp
     Archive(ArchiveArgs),
+    /// An upload by Apache Spark with two executors, beside one worker
+    Spark(SparkArgs),
 }
 
 /// What is done with what was measured.
@@ -71,6 +74,24 @@ pub struct ArchiveArgs {
     /// Size of the file, bytes
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     pub size: u64,
+    #[command(flatten)]
+    pub output: Output,
+    /// Empty folder for files, on the disk that is measured
+    #[arg(long, env = "USERDATA_BENCH_FOLDER", hide = true)]
+    pub folder: PathBuf,
+    /// Where `compose/services` keeps the servers of this run
+    #[arg(long, env = "USERDATA_SERVICES", hide = true)]
+    pub services: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct SparkArgs {
+    /// Rows of the large file
+    #[arg(long, value_name = "N", default_value_t = 5_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
+    pub rows: u64,
+    /// Times each way is measured, in alternating order; the median counts
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
+    pub rounds: u32,
     #[command(flatten)]
     pub output: Output,
     /// Empty folder for files, on the disk that is measured
@@ -125,6 +146,10 @@ fn main() -> ExitCode {
             Ok(Vec::new())
         }),
         What::Archive(args) => archive::run_all(&args).and_then(|report| {
+            tell(&args.output, &report, &report.tables(args.output.markdown))?;
+            Ok(Vec::new())
+        }),
+        What::Spark(args) => spark::run(&args).and_then(|report| {
             tell(&args.output, &report, &report.tables(args.output.markdown))?;
             Ok(Vec::new())
         }),

@@ -88,6 +88,18 @@ pub fn cpu_s(pid: u32) -> Result<f64> {
     ticks(&format!("/proc/{pid}/stat"), 14)
 }
 
+/// As `cpu_s`, and of the children that it has waited for.
+pub fn with_children_cpu_s(pid: u32) -> Result<f64> {
+    let path = format!("/proc/{pid}/stat");
+    Ok(ticks(&path, 14)? + ticks(&path, 16)?)
+}
+
+/// The session that a process is in, the field 6; none where it has ended.
+pub fn session(pid: u32) -> Option<u32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    text.rsplit_once(") ")?.1.split(' ').nth(3)?.parse().ok()
+}
+
 /// CPU seconds of all children waited for, and of theirs.
 fn children_cpu_s() -> Result<f64> {
     // cutime and cstime, the fields 16 and 17.
@@ -149,7 +161,8 @@ pub fn wait(child: &mut Child, work: &Path, watch: Stopwatch) -> Result<(ExitSta
     Ok((status?, usage))
 }
 
-fn peak_bytes(pid: u32) -> Option<u64> {
+/// Most memory that a process has had, bytes.
+pub fn peak_bytes(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib * 1024)
