@@ -13,7 +13,9 @@ use crate::{
 mod content;
 pub mod directory;
 pub mod ftp;
+pub mod joined;
 pub mod name;
+pub mod original;
 
 /// A file of the archive as it was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -172,6 +172,17 @@ pub struct Ftp {
     pub tls_ca_file: Option<PathBuf>,
     /// SHA-256 of the server's certificate (DER), lower-case hex: trusted whatever its names and issuer.
     pub tls_pin_sha256: Option<String>,
+    pub layout: FtpLayout,
+}
+
+/// How an original that a cluster reads is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FtpLayout {
+    /// As one file.
+    Single,
+    /// In chunks that the executors store beside each other, with a list of them.
+    Parts,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -32,6 +32,8 @@ pub enum Service {
     Source,
     /// The disk of the spool or of the work folder.
     Disk,
+    /// The cluster that large uploads are done by.
+    Spark,
 }
 
 impl fmt::Display for Service {
@@ -42,6 +44,7 @@ impl fmt::Display for Service {
             Self::Store => "the database",
             Self::Source => "its file",
             Self::Disk => "free disk space",
+            Self::Spark => "Spark",
         })
     }
 }
@@ -78,6 +81,7 @@ impl Error {
             Service::Store => "store_unavailable",
             Service::Source => "source_unavailable",
             Service::Disk => "disk_full",
+            Service::Spark => "spark_unavailable",
         };
         Self { service: Some(service), ..Self::new(Kind::Transient, code, doing) }
     }

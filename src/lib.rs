@@ -19,6 +19,11 @@
 //! turns each segment into sorted run files and rejects (`load`, with the rules of `rows`). A large file is cleaned while
 //! it is being archived. Rejects go to the archive.
 //!
+//! A file that is too large for that is cleaned and sorted by a cluster where there is one (`spark`): its executors run
+//! this program over chunks of the index and leave *parts* in the archive, sorted run files of one id range each. What
+//! they say they did must add up before one transaction makes the parts the upload's ranges; from then on the load is
+//! that of any file, and any worker goes on with it.
+//!
 //! **Load.** *Split* divides the ids into ranges, which the ledger keeps; each range is merged from the runs, first or
 //! last line wins, and stored in transactions that move the range's watermark with its rows. A successor, on
 //! whatever machine, goes on behind the watermarks; without the old one's run files it cleans again, with the same

@@ -33,6 +33,13 @@ impl Meter {
         }
     }
 
+    /// Sets what was done in all: of work that is counted elsewhere.
+    pub fn reach(&self, done: u64) {
+        if let Some(progress) = self.lock().progress.as_mut() {
+            progress.done = done;
+        }
+    }
+
     /// Takes back what was added for nothing: it will be done again.
     pub fn undo(&self, done: u64) {
         if let Some(progress) = self.lock().progress.as_mut() {

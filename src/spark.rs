@@ -19,6 +19,8 @@ use crate::rows::RULES;
 
 pub mod clean;
 pub mod complaint;
+#[cfg(feature = "spark")]
+pub mod connect;
 pub mod keys;
 pub mod manifest;
 pub mod name;

@@ -119,12 +119,24 @@ pub trait Store: Send + Sync {
     /// `archiving → archived`. `sha256` is noted where it was unknown.
     async fn archived(&self, claim: &Claim, sha256: Option<&str>) -> Result<()>;
 
+    /// Adds a sentence to the upload's history.
+    async fn note(&self, claim: &Claim, message: &str) -> Result<()>;
+
     /// Notes what cleaning found in a file that will not be stored.
     async fn note_cleaned(&self, claim: &Claim, cleaned: &Cleaned) -> Result<()>;
 
     /// `archived → loading`: writes what cleaning found, the rules' number and the ranges, before the first row.
     /// Of an upload that is `loading` already it changes nothing and returns the ranges that are there.
     async fn split(&self, claim: &Claim, cleaned: &Cleaned, rules: u32, bounds: &[Bounds]) -> Result<Vec<Part>>;
+
+    /// As `split`, with the parts that hold the rows of the ranges: from here on they are the upload's.
+    async fn accept(
+        &self,
+        claim: &Claim,
+        cleaned: &Cleaned,
+        rules: u32,
+        parts: &[(Bounds, PartFile)],
+    ) -> Result<Vec<Part>>;
 
     /// The ranges of a load, in order; empty when it was not split yet.
     async fn parts(&self, id: UploadId) -> Result<Vec<Part>>;
@@ -214,6 +226,8 @@ pub struct Part {
     pub watermark: Option<Vec<u8>>,
     pub finished: bool,
     pub stored: Stored,
+    /// Its rows in the archive, where a cluster made them.
+    pub file: Option<PartFile>,
 }
 
 /// Tells whether an upload has changed.

@@ -308,6 +308,8 @@ pub enum Stage {
 pub enum Unit {
     Bytes,
     Rows,
+    /// Of a cluster.
+    Tasks,
 }
 
 /// What an upload waits for, and since when.

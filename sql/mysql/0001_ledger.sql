@@ -90,6 +90,8 @@ create table if not exists userdata_upload_part (
     conflicting  bigint   not null default 0,
     inserted     bigint   not null default 0,
     replaced     bigint   not null default 0,
+    -- the range's rows as a part in the archive: PartFile as JSON
+    file         text,
     primary key (upload, number)
 ) engine = InnoDB default character set = utf8mb4 collate = {id_collation};
 

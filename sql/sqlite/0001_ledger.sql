@@ -89,6 +89,8 @@ create table if not exists userdata_upload_part (
     conflicting  integer not null default 0,
     inserted     integer not null default 0,
     replaced     integer not null default 0,
+    -- the range's rows as a part in the archive: PartFile as JSON
+    file         text,
     primary key (upload, number)
 );
 

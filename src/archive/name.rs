@@ -12,7 +12,9 @@ use crate::{
 pub const INFO: &str = ".info.json";
 pub const REJECTS: &str = ".rejects.csv";
 pub const RECEIPT: &str = ".receipt.json";
-const SUFFIXES: [&str; 3] = [INFO, REJECTS, RECEIPT];
+/// The list of the chunks of an original that is kept in parts.
+pub const PARTS: &str = ".parts.json";
+const SUFFIXES: [&str; 4] = [INFO, REJECTS, RECEIPT, PARTS];
 
 /// Longest file name that `{filename}` becomes, in bytes.
 const FILENAME_MAX_BYTES: usize = 150;
@@ -50,6 +52,11 @@ pub fn with_id(name: &str, id: UploadId) -> String {
 /// The name of what lies beside an original: `suffix` is one of `INFO`, `REJECTS`, `RECEIPT`.
 pub fn beside(name: &str, suffix: &str) -> String {
     format!("{name}{suffix}")
+}
+
+/// The name of a chunk of an original that is kept in parts.
+pub fn chunk(name: &str, number: u32) -> String {
+    format!("{name}.chunks/{number:06}")
 }
 
 /// The name under which `name` is written until it is whole: in the same folder, of the claim with this fence number

@@ -47,6 +47,7 @@ pub fn run_all(args: &ArchiveArgs) -> Result<Transfers> {
         tls: FtpTls::Off,
         tls_ca_file: None,
         tls_pin_sha256: None,
+        layout: config::FtpLayout::Single,
     };
     let runtime = tokio::runtime::Runtime::new()?;
     let archive = Ftp::new(config).map_err(|error| error.to_string())?;

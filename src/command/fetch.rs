@@ -2,18 +2,17 @@
 
 use super::{Exit, output, resolve, save};
 use crate::{
-    archive::ArchivedSource,
+    archive::original,
     cli::Fetch,
     error::{Error, Result},
     pipeline::{Pipeline, reach},
-    source::Source,
     upload::Upload,
 };
 
 pub async fn run(pipeline: &Pipeline, args: &Fetch) -> Result<Exit> {
     let upload = resolve::upload(pipeline.store.as_ref(), &args.upload).await?;
     let file = place(&upload)?;
-    let source = ArchivedSource { archive: pipeline.archive.clone(), file };
+    let source = original::open(&pipeline.archive, &file).await?;
     let mut content = source.open(0).await?;
     let expected = known_hash(&upload);
     let accept = |copied: &save::Copied| compare(&source.name(), &upload, expected, copied);

@@ -106,10 +106,14 @@ fn text(name: &str, view: &View, per_second: Option<f64>) -> String {
     };
     let amount = |amount| match progress.unit {
         Unit::Bytes => output::bytes(amount),
-        Unit::Rows => output::grouped(amount),
+        Unit::Rows | Unit::Tasks => output::grouped(amount),
     };
     let mut parts = vec![name.to_string(), verb(progress.stage).into()];
-    let unit = if progress.unit == Unit::Rows { " rows" } else { "" };
+    let unit = match progress.unit {
+        Unit::Bytes => "",
+        Unit::Rows => " rows",
+        Unit::Tasks => " tasks of Spark",
+    };
     if progress.total > 0 {
         let share = (progress.done as f64 / progress.total as f64 * 100.0).min(100.0);
         let (done, total) = (amount(progress.done), amount(progress.total));
@@ -117,7 +121,7 @@ fn text(name: &str, view: &View, per_second: Option<f64>) -> String {
     } else if progress.done > 0 {
         parts.push(format!("{}{unit}", amount(progress.done)));
     }
-    if let Some(speed) = per_second.filter(|speed| *speed >= 1.0) {
+    if let Some(speed) = per_second.filter(|speed| *speed >= 1.0 && progress.unit != Unit::Tasks) {
         parts.push(format!("{}{unit}/s", amount(speed as u64)));
         let left = progress.total.saturating_sub(progress.done) as f64 / speed;
         if progress.total > progress.done {

@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 
 use super::{Exit, output};
 use crate::{
+    blocking,
     cli::SparkPart,
     config::Config,
     error::{Error, Result},
@@ -21,22 +22,22 @@ pub async fn clean(config: Arc<Config>) -> Result<Exit> {
         folder: worker.work.clone(),
         memory_bytes: worker.memory_bytes,
         archive: archive.clone(),
-        source: Box::new(move |plan| reach::origin(&worker, archive.clone(), plan)),
+        source: Box::new(move |plan| Handle::current().block_on(reach::origin(&worker, archive.clone(), plan))),
         runtime: Handle::current(),
     };
-    blocking(move || executor.clean(io::stdin().lock(), io::stdout().lock())).await
+    to_its_end(move || executor.clean(io::stdin().lock(), io::stdout().lock())).await
 }
 
 pub async fn part(config: Arc<Config>, args: SparkPart) -> Result<Exit> {
     let SparkPart { upload, fence, existing } = args;
     let (archive, folder) = (pipeline::archive(&config)?, config.worker.work.clone());
     let parts = Parts { upload, fence, existing, archive, folder, runtime: Handle::current() };
-    blocking(move || parts.make(io::stdin().lock(), io::stdout().lock())).await
+    to_its_end(move || parts.make(io::stdin().lock(), io::stdout().lock())).await
 }
 
 /// Also tells the worker what went wrong: Spark passes on what stands on standard error.
-async fn blocking(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<Exit> {
-    let done = tokio::task::spawn_blocking(work).await;
+async fn to_its_end(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<Exit> {
+    let done = blocking::run(work).await;
     let done = done.unwrap_or_else(|panic| Err(Error::fatal("panic", "a task of Spark").because(panic)));
     if let Err(error) = &done {
         output::message(spark::complaint::written(error));

@@ -10,8 +10,8 @@ use std::{
 use secrecy::SecretString;
 
 use super::{
-    Archive, ArchiveKind, Config, Ftp, FtpTls, Kafka, Mysql, MysqlTls, Queue, QueueKind, Spool, Store, StoreKind,
-    Worker, file,
+    Archive, ArchiveKind, Config, Ftp, FtpLayout, FtpTls, Kafka, Mysql, MysqlTls, Queue, QueueKind, SparkSource, Spool,
+    Store, StoreKind, Worker, file,
     layers::{Origins, refused, wrong},
     secrets::Secrets,
     server, spark,
@@ -57,6 +57,12 @@ pub(super) fn effective(
         data,
     };
     check.folders(&config)?;
+    let in_parts = config.archive.ftp.layout == FtpLayout::Parts && config.spark.remote.is_some();
+    check.that(
+        !in_parts || config.spark.source == SparkSource::Server,
+        "archive.ftp.layout",
+        "\"parts\" needs spark.source = \"server\": the executors bring the file into the archive",
+    )?;
     Ok(config)
 }
 
@@ -190,6 +196,7 @@ fn archive(file: file::Archive, password: SecretString, check: &Check) -> Result
             tls: ftp.tls,
             tls_ca_file: check.readable("archive.ftp.tls_ca_file", ftp.tls_ca_file, used)?,
             tls_pin_sha256: pin,
+            layout: ftp.layout,
         },
     })
 }

@@ -7,7 +7,7 @@ use figment::value::Value;
 use serde::Deserialize;
 
 use super::{
-    ArchiveKind, FtpTls, MysqlTls, QueueKind, Role, SparkFallback, SparkSource, StoreKind,
+    ArchiveKind, FtpLayout, FtpTls, MysqlTls, QueueKind, Role, SparkFallback, SparkSource, StoreKind,
     text::{List, OptionTexts, Secret, Size, Span, Text},
 };
 
@@ -103,6 +103,7 @@ section!(Ftp {
     tls: FtpTls = FtpTls::Off,
     tls_ca_file: Option<Text<String>> = None,
     tls_pin_sha256: Option<Text<String>> = None,
+    layout: FtpLayout = FtpLayout::Single,
 });
 
 section!(Store { kind: StoreKind = StoreKind::Sqlite, mysql: Mysql = Mysql::default() });

@@ -105,6 +105,7 @@ fn archive(config: &Config, all: &mut Settings) {
     all.put("archive.ftp.tls", ftp.tls);
     all.put("archive.ftp.tls_ca_file", &ftp.tls_ca_file);
     all.put("archive.ftp.tls_pin_sha256", &ftp.tls_pin_sha256);
+    all.put("archive.ftp.layout", ftp.layout);
 }
 
 fn store(config: &Config, all: &mut Settings) {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
+    config::SparkFallback,
     error::{Error, Kind, Result, Service},
     meter::Meter,
     pipeline::{Pipeline, intake, reach::Reach, sweep, work::WorkFolder, worker_name},
@@ -32,12 +33,15 @@ pub use self::{
 
 mod account;
 mod archive;
+#[cfg(feature = "spark")]
+mod cluster;
 mod company;
 mod job;
 mod load;
 mod outcome;
 mod pauses;
 mod ranges;
+mod sorted;
 mod stages;
 
 /// How long an idle slot waits before it looks at the ledger again, unless woken.
@@ -246,7 +250,20 @@ impl Worker {
         upload.cancel_asked
             || (!has_other_rules(upload)
                 && self.reach.may_reach(upload)
-                && (!needs_archive || self.pauses.may_try(Service::Archive)))
+                && (!needs_archive || self.pauses.may_try(Service::Archive))
+                && (!self.waits_for_spark(upload) || self.pauses.may_try(Service::Spark)))
+    }
+
+    /// Whether an upload is so large that a cluster does it, where there is one.
+    fn is_for_spark(&self, upload: &Upload) -> bool {
+        let spark = &self.pipeline.config.spark;
+        spark.remote.is_some() && upload.new.size >= spark.min_bytes
+    }
+
+    /// Whether nothing can be done about an upload without the cluster.
+    fn waits_for_spark(&self, upload: &Upload) -> bool {
+        let spark = &self.pipeline.config.spark;
+        self.is_for_spark(upload) && spark.fallback == SparkFallback::Wait && upload.state == State::Archived
     }
 
     /// Works on a claimed upload until it ends or has to wait, and tells the ledger which.

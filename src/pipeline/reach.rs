@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::{
-    archive::{Archive, ArchivedSource},
+    archive::{Archive, original},
     config,
     error::{Error, Result, Service},
     source::{FileSource, Source, http},
@@ -67,13 +67,16 @@ impl Reach {
     /// The first way that answers with a size: the file, the server that took it, the archive.
     pub async fn source(&self, upload: &Upload) -> Result<Arc<dyn Source>> {
         let mut refused = None;
-        let archived = archived_name(upload).map(|file| -> Arc<dyn Source> {
-            Arc::new(ArchivedSource { archive: self.archive.clone(), file: file.to_owned() })
-        });
         let file = self.file(upload).map(|path| -> Arc<dyn Source> { Arc::new(FileSource(path)) });
-        for source in [file, self.server(upload), archived].into_iter().flatten() {
+        for source in [file, self.server(upload)].into_iter().flatten() {
             match source.size().await {
                 Ok(_) => return Ok(source),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        if let Some(name) = archived_name(upload) {
+            match self.archived(name).await {
+                Ok(source) => return Ok(source),
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
@@ -83,6 +86,11 @@ impl Reach {
                 format!("reading the bytes of upload {}: {}", upload.id(), missing(upload)),
             )
         }))
+    }
+
+    async fn archived(&self, name: &str) -> Result<Arc<dyn Source>> {
+        let source = original::open(&self.archive, name).await?;
+        source.size().await.map(|_| source)
     }
 
     fn file(&self, upload: &Upload) -> Option<PathBuf> {
@@ -108,9 +116,9 @@ impl Reach {
 }
 
 /// The bytes that a plan for Spark names, for an executor with these settings.
-pub fn origin(worker: &config::Worker, archive: Arc<dyn Archive>, plan: &Plan) -> Result<Arc<dyn Source>> {
+pub async fn origin(worker: &config::Worker, archive: Arc<dyn Archive>, plan: &Plan) -> Result<Arc<dyn Source>> {
     match &plan.origin {
-        Origin::Archive(file) => Ok(Arc::new(ArchivedSource { archive, file: file.clone() })),
+        Origin::Archive(file) => original::open(&archive, file).await,
         Origin::Server(server) => Reach::new(worker, archive)?.served(server, plan.upload).ok_or_else(|| {
             Error::fatal("spark_server", format!("fetching from {server}: it is not one of worker.servers"))
                 .next("add it to worker.servers in the executors' configuration, and worker.token")

@@ -22,8 +22,12 @@ use crate::{
     upload::{Failure, Upload, UploadId},
 };
 
+mod parts;
+
 const EVERY: Duration = Duration::from_secs(3);
 const CLEAN_EVERY: Duration = Duration::from_secs(60);
+/// The folder of parts is listed so often: only what a cluster was interrupted over is left in it.
+const PARTS_EVERY: Duration = Duration::from_secs(30);
 const BATCH: u32 = 100;
 /// How long an upload that this worker must leave alone may wait before that is shown as the reason.
 const UNNOTICED_MAX: Duration = Duration::from_secs(10);
@@ -122,11 +126,18 @@ async fn clean_spool(pipeline: &Pipeline, registered: &mut HashSet<UploadId>) ->
 /// What every worker does for the ledger.
 pub async fn ledger(pipeline: &Pipeline, reach: &Reach, stop: &CancellationToken) {
     let mut trouble = None;
+    let mut parts_swept = None::<tokio::time::Instant>;
     while !stop.is_cancelled() {
         let swept = async {
             pipeline.check_ledger().await?;
             copy_receipts(pipeline).await?;
-            abandon_hopeless(pipeline, reach).await
+            abandon_hopeless(pipeline, reach).await?;
+            let due = parts_swept.is_none_or(|at| at.elapsed() >= PARTS_EVERY);
+            if due && pipeline.config.spark.remote.is_some() {
+                parts::remove_unwanted(pipeline).await?;
+                parts_swept = Some(tokio::time::Instant::now());
+            }
+            Ok(())
         };
         let Some(swept) = stop.run_until_cancelled(swept).await else { return };
         tell(&mut trouble, swept.err(), "looking for what was left behind in the ledger");

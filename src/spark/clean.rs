@@ -9,7 +9,7 @@
 //! Ids begin with `=`, so heads and accounts sort before all rows of their range.
 
 use std::{
-    io::{self, BufRead, Write},
+    io::{self, BufRead, Read, Write},
     path::PathBuf,
     sync::Arc,
 };
@@ -83,12 +83,16 @@ impl Executor {
     }
 
     fn clean_chunk(&self, plan: &Plan, chunk: &Segment, out: &mut impl Write) -> Result<()> {
-        let reading = Reading {
+        let mut reading = Reading {
             source: (self.source)(plan)?,
             meter: Meter::default(),
             stop: CancellationToken::new(),
             runtime: self.runtime.clone(),
         };
+        let mut raw = if plan.keeps_chunks { Some(self.copied(&reading, chunk)?) } else { None };
+        if let Some(raw) = &mut raw {
+            reading = reading.of(Arc::new(raw.source(raw_start(chunk))?));
+        }
         let mut arena = Arena::new(usize::try_from(self.memory_bytes / 4 * 3).unwrap_or(usize::MAX));
         let mut rejects = Scratch::new(&self.folder)?;
         let mut rows = Rows::new(plan, out);
@@ -102,9 +106,35 @@ impl Executor {
                 Some(rejects.store(self.archive.as_ref(), name, &self.runtime)?)
             }
         };
-        let (number, sha256) = (chunk.number, chunk.sha256.clone());
-        rows.end(&ChunkAccount { version: Version::own(), number, sha256, tally, rejects })
+        // Only now its bytes are known to be the right ones.
+        let raw = raw.map(|raw| {
+            let name = name::raw(plan.upload, plan.fence, chunk.number);
+            raw.store(self.archive.as_ref(), name, &self.runtime)
+        });
+        let (number, sha256, raw) = (chunk.number, chunk.sha256.clone(), raw.transpose()?);
+        rows.end(&ChunkAccount { version: Version::own(), number, sha256, tally, rejects, raw })
     }
+
+    /// The chunk's bytes on this machine: they are read once, and used twice.
+    fn copied(&self, reading: &Reading, chunk: &Segment) -> Result<Scratch> {
+        let start = raw_start(chunk);
+        let mut input = reading.open(start, chunk.offset + chunk.length - start)?;
+        let (mut scratch, mut piece) = (Scratch::new(&self.folder)?, vec![0; PIECE_BYTES]);
+        loop {
+            let read = input.read(&mut piece).map_err(crate::load::input::reading)?;
+            if read == 0 {
+                return Ok(scratch);
+            }
+            scratch.write_all(&piece[..read]).map_err(scratch::unwritten)?;
+        }
+    }
+}
+
+const PIECE_BYTES: usize = 256 << 10;
+
+/// Where a chunk that is kept begins: the first one with the header, and whatever else is in front of the first row.
+pub(super) fn raw_start(chunk: &Segment) -> u64 {
+    if chunk.number == 0 { 0 } else { chunk.offset }
 }
 
 /// Refuses what another version wrote.

@@ -23,6 +23,8 @@ pub(super) struct ChunkAccount {
     pub tally: Tally,
     /// Without a header; none where there are none.
     pub rejects: Option<StoredFile>,
+    /// The chunk itself, where it was to be kept; the first one with what is in front of it.
+    pub raw: Option<StoredFile>,
 }
 
 /// A part, and the range that it is of.
@@ -44,6 +46,8 @@ pub struct Manifest {
     pub parts: Vec<(Bounds, PartFile)>,
     /// Of the chunks, in their order: together all rejects, without a header.
     pub rejects: Vec<StoredFile>,
+    /// The chunks themselves, in their order, where they were to be kept: together they are the original.
+    pub raw: Vec<StoredFile>,
 }
 
 /// Collects what tasks say.
@@ -86,8 +90,9 @@ impl Collected {
             let doing = format!("{sent} good rows were found by cleaning, but the parts stand for {stored}");
             return Err(Error::fatal("spark_rows_lost", refused(&doing)).next(LOOK));
         }
+        let raw = if plan.keeps_chunks { whole_chunks(&self.accounts, chunks)? } else { Vec::new() };
         let rejects = self.accounts.into_iter().filter_map(|account| account.rejects).collect();
-        Ok(Manifest { tally, parts, rejects })
+        Ok(Manifest { tally, parts, rejects, raw })
     }
 }
 
@@ -120,6 +125,18 @@ fn every_chunk_once(accounts: &[ChunkAccount], chunks: &[Segment]) -> Result<()>
         }
     }
     accounts.next().map_or(Ok(()), |account| Err(twice(account.number)))
+}
+
+/// The chunks as they were stored, each of its size.
+fn whole_chunks(accounts: &[ChunkAccount], chunks: &[Segment]) -> Result<Vec<StoredFile>> {
+    let of = |(account, chunk): (&ChunkAccount, &Segment)| {
+        let size = chunk.offset + chunk.length - super::clean::raw_start(chunk);
+        account.raw.clone().filter(|raw| raw.size == size).ok_or_else(|| {
+            let doing = format!("chunk {} was not kept whole in the archive", chunk.number);
+            Error::fatal("spark_chunk_not_kept", refused(&doing)).next(LOOK)
+        })
+    };
+    accounts.iter().zip(chunks).map(of).collect()
 }
 
 fn twice(number: u32) -> Error {

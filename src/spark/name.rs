@@ -19,6 +19,11 @@ pub fn rejects(upload: UploadId, fence: u64, chunk: u32) -> String {
     unique(upload, fence, &format!("chunk-{chunk}"), "rejects")
 }
 
+/// For a chunk as it is.
+pub fn raw(upload: UploadId, fence: u64, chunk: u32) -> String {
+    unique(upload, fence, &format!("chunk-{chunk}"), "raw")
+}
+
 fn unique(upload: UploadId, fence: u64, what: &str, kind: &str) -> String {
     format!("{FOLDER}/{upload}.{fence}.{what}.{}.{kind}", Uuid::new_v4().simple())
 }

@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use uuid::Uuid;
@@ -19,7 +20,7 @@ use crate::{
     hash::hex,
     load::folder::disk,
     meter::Meter,
-    source::FileSource,
+    source::{Bytes, FileSource, Source},
 };
 
 const BUFFER_BYTES: usize = 256 << 10;
@@ -55,11 +56,21 @@ impl Scratch {
         self.bytes
     }
 
+    /// What was written, as the bytes of a content from `start` on.
+    pub fn source(&mut self, start: u64) -> Result<Copied> {
+        self.out.flush().map_err(unwritten)?;
+        Ok(Copied { file: self.content(), start })
+    }
+
+    /// Opened anew by this name, it is read from its beginning.
+    fn content(&self) -> FileSource {
+        FileSource(format!("/proc/self/fd/{}", self.out.get_ref().as_raw_fd()).into())
+    }
+
     /// Stores what was written in the archive.
     pub fn store(mut self, archive: &dyn Archive, name: String, runtime: &Handle) -> Result<StoredFile> {
         self.out.flush().map_err(|error| disk(&self.path, error))?;
-        // Opened anew by this name, it is read from its beginning.
-        let content = FileSource(format!("/proc/self/fd/{}", self.out.get_ref().as_raw_fd()).into());
+        let content = self.content();
         let meter = Meter::default();
         runtime.block_on(archive.store(&name::temp(&name), &name, &content, &meter))?;
         Ok(StoredFile { name, size: self.bytes, sha256: hex(&self.hash.finalize()) })
@@ -76,5 +87,26 @@ impl Write for Scratch {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+/// Bytes of a content, of which only those from `start` on are here.
+pub struct Copied {
+    file: FileSource,
+    start: u64,
+}
+
+#[async_trait]
+impl Source for Copied {
+    fn name(&self) -> String {
+        "a chunk in the work folder of an executor".into()
+    }
+
+    async fn size(&self) -> Result<u64> {
+        Ok(self.start + self.file.size().await?)
+    }
+
+    async fn open(&self, offset: u64) -> Result<Bytes> {
+        self.file.open(offset.saturating_sub(self.start)).await
     }
 }

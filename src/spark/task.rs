@@ -36,6 +36,8 @@ pub struct Plan {
     pub options: RowOptions,
     /// Where one id range ends and the next begins, ascending; one less than there are ranges.
     pub cuts: Vec<String>,
+    /// Whether the chunks themselves are to be kept in the archive.
+    pub keeps_chunks: bool,
 }
 
 impl Plan {
@@ -96,6 +98,7 @@ mod tests {
             layout: Layout::detect(b"id,name,time_of_start\n", true, &RowOptions::default()).unwrap().unwrap(),
             options: RowOptions::default(),
             cuts: cuts.iter().map(|cut| (*cut).into()).collect(),
+            keeps_chunks: false,
         }
     }
 

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
-    Beat, Bounds, CancelOutcome, ClaimOutcome, Filter, Mark, Part, RangeLoad, Release, Retry, RetryOutcome, Store,
-    session::Database,
+    Beat, Bounds, CancelOutcome, ClaimOutcome, Filter, Mark, Part, PartFile, RangeLoad, Release, Retry, RetryOutcome,
+    Store, session::Database,
 };
 use crate::{
     error::Result,
@@ -141,12 +141,26 @@ impl<D: Database> Store for Ledger<D> {
         stage::archived(&self.db, claim, sha256).await
     }
 
+    async fn note(&self, claim: &Claim, message: &str) -> Result<()> {
+        stage::note(&self.db, claim, message).await
+    }
+
     async fn note_cleaned(&self, claim: &Claim, cleaned: &Cleaned) -> Result<()> {
         stage::note_cleaned(&self.db, claim, cleaned).await
     }
 
     async fn split(&self, claim: &Claim, cleaned: &Cleaned, rules: u32, bounds: &[Bounds]) -> Result<Vec<Part>> {
         stage::split(&self.db, claim, cleaned, rules, bounds).await
+    }
+
+    async fn accept(
+        &self,
+        claim: &Claim,
+        cleaned: &Cleaned,
+        rules: u32,
+        parts: &[(Bounds, PartFile)],
+    ) -> Result<Vec<Part>> {
+        stage::accept(&self.db, claim, cleaned, rules, parts).await
     }
 
     async fn parts(&self, id: UploadId) -> Result<Vec<Part>> {

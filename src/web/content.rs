@@ -1,5 +1,7 @@
 //! What is kept of an upload, for reading: its bytes (for workers on other machines), its receipt.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     body::Body,
@@ -11,7 +13,7 @@ use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
 
 use crate::{
-    archive::ArchivedSource,
+    archive::original,
     receipt::Receipt,
     source::{FileSource, Source},
     upload::{Upload, UploadId},
@@ -69,11 +71,11 @@ pub(super) async fn content(
 }
 
 /// Where the bytes are: in the spool here, else in the archive.
-async fn source_of(context: &Context, id: UploadId) -> Result<(Box<dyn Source>, String), Problem> {
+async fn source_of(context: &Context, id: UploadId) -> Result<(Arc<dyn Source>, String), Problem> {
     let spool = context.spool();
     let spooled = super::blocking(move || Ok(spool.read(id)?.map(|new| (spool.path(id), new.filename)))).await?;
     if let Some((path, filename)) = spooled {
-        return Ok((Box::new(FileSource(path)), filename));
+        return Ok((Arc::new(FileSource(path)), filename));
     }
     let upload = registered(context, id).await?;
     let own = upload.archive_name.clone().filter(|_| upload.archived_ms.is_some());
@@ -83,7 +85,7 @@ async fn source_of(context: &Context, id: UploadId) -> Result<(Box<dyn Source>, 
             .next("ask the server that took it")
             .of(id));
     };
-    Ok((Box::new(ArchivedSource { archive: context.archive.clone(), file }), upload.new.filename))
+    Ok((original::open(&context.archive, &file).await?, upload.new.filename))
 }
 
 /// The final account of an upload.

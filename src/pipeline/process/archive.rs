@@ -3,8 +3,11 @@
 
 use tracing::{debug, info};
 
+#[cfg(feature = "spark")]
+use crate::archive::original::PartsList;
 use crate::{
     archive::name,
+    config::{ArchiveKind, Config, FtpLayout, SparkSource},
     error::{Error, Result},
     pipeline::process::job::Job,
     source::{MemorySource, Source},
@@ -32,6 +35,47 @@ pub async fn archive(job: &Job, upload: &Upload, source: &dyn Source) -> Result<
     Ok(())
 }
 
+/// Whether the executors bring an upload's original into the archive, chunk by chunk.
+pub fn comes_in_chunks(config: &Config, upload: &Upload) -> bool {
+    let place = &upload.new.place;
+    config.archive.kind == ArchiveKind::Ftp
+        && config.archive.ftp.layout == FtpLayout::Parts
+        && config.spark.source == SparkSource::Server
+        && place.server.is_some()
+        && place.archive.is_none()
+        && upload.archived_ms.is_none()
+}
+
+/// Makes an original of chunks that the executors of a cluster stored: each gets its name, the list of them is laid where
+/// the original would be, and its info beside.
+#[cfg(feature = "spark")]
+pub async fn keep_chunks(job: &Job, upload: &Upload, chosen: &str, list: PartsList) -> Result<()> {
+    let archive = &job.pipeline.archive;
+    let mut list = list;
+    job.meter.begin(Stage::Archive, list.size, Unit::Bytes);
+    for (number, chunk) in (0..).zip(&mut list.chunks) {
+        let name = name::chunk(chosen, number);
+        // One that an earlier attempt left has the same bytes, but servers differ in whether they rename over it.
+        if upload.archive_name.is_some() {
+            job.unless_stopped(archive.remove(&name)).await?;
+        }
+        if !job.unless_stopped(archive.adopt(&chunk.file.name, &name)).await? {
+            let doing = format!("naming {} on {}: it is gone", chunk.file.name, archive.name());
+            return Err(Error::fatal("chunk_gone", doing).next("see who else writes there"));
+        }
+        chunk.file.name = name;
+        job.meter.add(chunk.file.size);
+    }
+    let json = serde_json::to_vec_pretty(&list)
+        .map_err(|error| Error::fatal("parts_list", "writing the list of an original's chunks").because(error))?;
+    let (temp, beside) = (temp_name(job, chosen), name::beside(chosen, name::PARTS));
+    job.unless_stopped(archive.store_beside(&temp, &beside, &MemorySource(json))).await?;
+    keep_info(job, upload, chosen).await?;
+    job.pipeline.store.archived(&job.claim, None).await?;
+    info!(upload = %job.claim.id, archive = archive.name(), chunks = list.chunks.len(), "archived in chunks");
+    Ok(())
+}
+
 /// The name that what belongs to an upload in the archive is derived from.
 pub fn base_name(upload: &Upload) -> String {
     match (&upload.archive_name, &upload.new.place.archive) {
@@ -42,7 +86,7 @@ pub fn base_name(upload: &Upload) -> String {
 }
 
 /// The name reserved before, or a new one that no file has: neither of another upload nor of a stranger.
-async fn choose_name(job: &Job, upload: &Upload) -> Result<String> {
+pub async fn choose_name(job: &Job, upload: &Upload) -> Result<String> {
     if let Some(chosen) = &upload.archive_name {
         return Ok(chosen.clone());
     }
@@ -73,11 +117,17 @@ async fn store(job: &Job, upload: &Upload, chosen: &str, source: &dyn Source) ->
     job.unless_stopped(archive.store(&temp, chosen, source, &job.meter)).await?;
     #[cfg(feature = "faults")]
     crate::faults::hold("renamed").await;
+    keep_info(job, upload, chosen).await
+}
+
+/// Lays what is known of an upload beside its original.
+async fn keep_info(job: &Job, upload: &Upload, chosen: &str) -> Result<()> {
     let info = serde_json::to_vec_pretty(&upload.new).map_err(|error| {
         Error::fatal("info_unwritable", format!("writing the info of upload {}", job.claim.id)).because(error)
     })?;
     let beside = name::beside(chosen, ".info.json");
-    job.unless_stopped(archive.store_beside(&temp, &beside, &MemorySource(info))).await?;
+    let temp = temp_name(job, chosen);
+    job.unless_stopped(job.pipeline.archive.store_beside(&temp, &beside, &MemorySource(info))).await?;
     remove_older_temps(job, chosen).await
 }
 

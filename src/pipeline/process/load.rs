@@ -12,12 +12,11 @@ use crate::{
     load::{self, CleanFile},
     meter::Meter,
     pipeline::{
-        process::{account, archive, job::Job, ranges},
+        process::{account, archive, job::Job, ranges, sorted::Sorted},
         sweep,
     },
-    rows::{GZIP_HEAD_BYTES, RULES, is_gzip},
-    source::{self, FileSource, Source},
-    store::Bounds,
+    rows::{GZIP_HEAD_BYTES, is_gzip},
+    source::{self, Source},
     upload::{Cleaned, Counts, Stage, State, Stored, Unit, Upload},
     wording::grouped,
 };
@@ -36,19 +35,20 @@ pub async fn clean(job: &Job, upload: &Upload, source: Arc<dyn Source>, meter: &
 }
 
 /// Stores a file that is archived and cleaned.
-pub async fn load(job: &Job, upload: &Upload, file: CleanFile) -> Result<()> {
+pub async fn load(job: &Job, upload: &Upload, sorted: Sorted) -> Result<()> {
     let pipeline = &job.pipeline;
-    let cleaned = file.cleaned();
+    let cleaned = sorted.cleaned();
     #[cfg(feature = "faults")]
     crate::faults::hold("cleaned").await;
     // In the archive right after cleaning, also when the file ends as `failed`.
-    if let Some(rejects) = file.rejects() {
-        archive::keep_rejects(job, upload, &FileSource(rejects.to_owned())).await?;
+    if let Some(rejects) = sorted.rejects() {
+        archive::keep_rejects(job, upload, rejects.as_ref()).await?;
     }
     #[cfg(feature = "faults")]
     crate::faults::hold("rejects").await;
     if let Err(refusal) = may_be_stored(upload, cleaned) {
         pipeline.store.note_cleaned(&job.claim, cleaned).await?;
+        sorted.discard(job).await;
         return Err(refusal);
     }
     // While this file was read, an earlier one may have been opened again.
@@ -56,15 +56,19 @@ pub async fn load(job: &Job, upload: &Upload, file: CleanFile) -> Result<()> {
         return Err(Error::stopped("an earlier upload that replaces rows comes first"));
     }
     pipeline.store.check_table().await?;
-    let bounds = if cleaned.good == 0 { vec![Bounds::default()] } else { file.bounds(pipeline.transactions.ranges) };
-    let parts = pipeline.store.split(&job.claim, cleaned, RULES, &bounds).await?;
+    let parts = sorted.split(job).await?;
     #[cfg(feature = "faults")]
     crate::faults::hold("split").await;
     job.meter.begin(Stage::Load, cleaned.good, Unit::Rows);
     job.meter.add(parts.iter().map(|part| part.stored.good).sum());
-    let stored = ranges::load(job, &file, upload.new.options.existing, parts).await?;
+    let _room = match &sorted {
+        Sorted::Here(_) => None,
+        Sorted::Parts(parts) => room_for(job, parts.bytes(pipeline.transactions.connections))?,
+    };
+    let stored = ranges::load(job, &sorted, upload.new.options.existing, parts).await?;
     finish(job, upload, cleaned, &account::sum(&stored)).await?;
-    drop(file);
+    sorted.discard(job).await;
+    drop(sorted);
     remove_work(job);
     Ok(())
 }
@@ -90,7 +94,11 @@ fn preparation(job: &Job, upload: &Upload, source: Arc<dyn Source>, meter: &Mete
 /// Sets room for run files aside. Those that an earlier attempt left count as written.
 async fn room(job: &Job, upload: &Upload, source: &dyn Source) -> Result<Option<Room>> {
     let head = source::head(source, GZIP_HEAD_BYTES).await?;
-    let bytes = load::disk_need(upload.new.size, is_gzip(&head));
+    room_for(job, load::disk_need(upload.new.size, is_gzip(&head)))
+}
+
+/// As `room`, for so many bytes.
+fn room_for(job: &Job, bytes: u64) -> Result<Option<Room>> {
     if bytes == 0 {
         return Ok(None);
     }

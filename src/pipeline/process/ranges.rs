@@ -10,8 +10,14 @@ use tracing::{debug, warn};
 use crate::{
     blocking,
     error::{Error, Kind, Result, Service},
-    load::{CleanFile, merge::Merge},
-    pipeline::{Transactions, process::job::Job},
+    load::merge::Merge,
+    pipeline::{
+        Transactions,
+        process::{
+            job::Job,
+            sorted::{self, Sorted},
+        },
+    },
     rows::{Existing, UserBlock},
     store::{Part, RangeLoad},
 };
@@ -21,11 +27,17 @@ const TRIES: u32 = 3;
 
 /// Stores what is left of the ranges; gives all of them, in order. The first that fails stops the others between two
 /// transactions.
-pub async fn load(job: &Job, file: &CleanFile, existing: Existing, parts: Vec<Part>) -> Result<Vec<Part>> {
+pub async fn load(job: &Job, sorted: &Sorted, existing: Existing, parts: Vec<Part>) -> Result<Vec<Part>> {
     let halt = job.stop.child_token();
     let loads = parts.into_iter().map(|part| async {
-        let range = Range { job, file, existing, halt: &halt };
-        let ended = if part.finished { Ok(part) } else { range.load(part).await };
+        if part.finished {
+            return Ok(part);
+        }
+        let range = async |part: Part| {
+            let rows = job.unless_stopped(sorted.range(job, &part)).await?;
+            Range { job, rows, existing, halt: &halt }.load(part).await
+        };
+        let ended = if halt.is_cancelled() { Err(Error::stopped("asked to stop")) } else { range(part).await };
         if ended.is_err() {
             halt.cancel();
         }
@@ -48,7 +60,7 @@ pub async fn load(job: &Job, file: &CleanFile, existing: Existing, parts: Vec<Pa
 /// One range of a load.
 struct Range<'a> {
     job: &'a Job,
-    file: &'a CleanFile,
+    rows: sorted::Range<'a>,
     existing: Existing,
     halt: &'a CancellationToken,
 }
@@ -107,7 +119,7 @@ impl Range<'_> {
         let rest = match rest {
             Some(rest) if at.watermark == part.watermark => rest,
             _ => {
-                let merge = self.file.merge(&part.bounds, at.watermark.as_deref(), self.existing)?;
+                let merge = self.rows.merge(&part.bounds, at.watermark.as_deref(), self.existing)?;
                 // Further than was known after a lost answer, less far after a failover that lost a transaction.
                 self.job.meter.undo(part.stored.good.saturating_sub(at.stored.good));
                 self.job.meter.add(at.stored.good.saturating_sub(part.stored.good));

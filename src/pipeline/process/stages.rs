@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use tracing::{debug, info};
 
-use super::{Ended, Worker, archive, job::Job, load};
+use super::{
+    Ended, Worker, archive,
+    job::Job,
+    load,
+    sorted::{Parts, Sorted},
+};
 use crate::{
     error::{Result, Service},
     load::CleanFile,
@@ -30,7 +35,7 @@ impl Worker {
         }
         let source = self.reach.source(&upload).await?;
         let mut ahead = None;
-        if matches!(upload.state, State::Received | State::Archiving) {
+        if matches!(upload.state, State::Received | State::Archiving) && !self.cluster_archives(&upload) {
             ahead = self.archive(job, &upload, &source).await?;
             self.pauses.answered(Service::Archive);
             #[cfg(feature = "faults")]
@@ -42,12 +47,38 @@ impl Worker {
             return Ok(Ended::HandedBack);
         }
         let upload = job.upload().await?;
-        let file = match ahead {
-            Some(cleaned) => cleaned?,
-            None => load::clean(job, &upload, source, &job.meter).await?,
+        let sorted = match ahead {
+            Some(cleaned) => Sorted::Here(cleaned?),
+            None => self.sorted(job, &upload, source).await?,
         };
-        load::load(job, &upload, file).await?;
+        let upload = job.upload().await?;
+        load::load(job, &upload, sorted).await?;
         Ok(Ended::Done)
+    }
+
+    /// The upload's rows: of one that is half stored, from the parts that its ranges name; else cleaned by a cluster
+    /// where it is large enough for that, or by this worker.
+    async fn sorted(&self, job: &Job, upload: &Upload, source: Arc<dyn Source>) -> Result<Sorted> {
+        if let Some(parts) = Parts::of_ledger(job, upload).await? {
+            return Ok(Sorted::Parts(parts));
+        }
+        #[cfg(feature = "spark")]
+        if self.is_for_spark(upload)
+            && upload.state != State::Loading
+            && let Some(made) = super::cluster::sorted(job, upload, Arc::clone(&source)).await?
+        {
+            self.pauses.answered(Service::Spark);
+            return Ok(made);
+        }
+        if matches!(upload.state, State::Received | State::Archiving) {
+            archive::archive(job, upload, source.as_ref()).await?;
+        }
+        load::clean(job, upload, source, &job.meter).await.map(Sorted::Here)
+    }
+
+    /// Whether the original comes into the archive with the cleaning.
+    fn cluster_archives(&self, upload: &Upload) -> bool {
+        self.is_for_spark(upload) && archive::comes_in_chunks(&self.pipeline.config, upload)
     }
 
     /// Archives, and cleans a large file meanwhile: most of both is waiting for different things. Not where an attempt
@@ -55,7 +86,8 @@ impl Worker {
     /// archive: each try would begin the cleaning anew.
     async fn archive(&self, job: &Job, upload: &Upload, source: &Arc<dyn Source>) -> Result<Option<Result<CleanFile>>> {
         let archiving = archive::archive(job, upload, source.as_ref());
-        let may_clean = upload.attempts == 0 && upload.waiting.is_none() && load::is_large(upload);
+        let alone = load::is_large(upload) && !self.is_for_spark(upload);
+        let may_clean = upload.attempts == 0 && upload.waiting.is_none() && alone;
         if !may_clean || !self.pipeline.store.is_next(&job.claim).await? {
             return archiving.await.map(|()| None);
         }

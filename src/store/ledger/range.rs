@@ -12,14 +12,14 @@ use crate::{
     error::{Error, Result},
     rows::{Existing, UserBlock},
     store::{
-        Bounds, Part, RangeLoad, lost,
+        Bounds, Part, PartFile, RangeLoad, lost,
         session::{Database, Lane, Row, Value},
     },
     upload::{Claim, Fence, Stored, UploadId},
 };
 
 const PART: &str = "select number, low, high, watermark, finished, good, distinct_ids, conflicting, inserted, \
-    replaced, fence, nonce from userdata_upload_part where upload = ?";
+    replaced, file, fence, nonce from userdata_upload_part where upload = ?";
 
 fn read(row: Row) -> Result<(Part, Fence)> {
     let c = &mut Columns::of(row);
@@ -29,6 +29,7 @@ fn read(row: Row) -> Result<(Part, Fence)> {
         watermark: c.maybe_bytes()?,
         finished: c.flag()?,
         stored: read_stored(c)?,
+        file: c.maybe_json()?,
     };
     Ok((part, Fence { number: c.count()?, nonce: c.int()? }))
 }
@@ -38,16 +39,22 @@ pub(super) async fn parts(db: &dyn Database, id: UploadId) -> Result<Vec<Part>> 
     rows.into_iter().map(|row| Ok(read(row)?.0)).collect()
 }
 
-pub(super) async fn insert(transaction: &mut Transaction, claim: &Claim, bounds: &[Bounds]) -> Result<Vec<Part>> {
-    let sql = "insert into userdata_upload_part (upload, fence, nonce, number, low, high) values (?, ?, ?, ?, ?, ?)";
-    let mut parts = Vec::with_capacity(bounds.len());
-    for (number, bounds) in (0..).zip(bounds) {
+pub(super) async fn insert(
+    transaction: &mut Transaction,
+    claim: &Claim,
+    ranges: impl Iterator<Item = (&Bounds, Option<&PartFile>)>,
+) -> Result<Vec<Part>> {
+    let sql = "insert into userdata_upload_part (upload, fence, nonce, number, low, high, file) \
+               values (?, ?, ?, ?, ?, ?, ?)";
+    let mut parts = Vec::new();
+    for (number, (bounds, file)) in (0..).zip(ranges) {
         let mut parameters = by_claim(claim).to_vec();
         parameters.push(Value::Int(i64::from(number)));
         parameters.push(value::maybe_bytes(bounds.low.as_deref()));
         parameters.push(value::maybe_bytes(bounds.high.as_deref()));
+        parameters.push(value::maybe_json(file));
         transaction.execute(sql, &parameters).await?;
-        parts.push(Part { number, bounds: bounds.clone(), ..Part::default() });
+        parts.push(Part { number, bounds: bounds.clone(), file: file.cloned(), ..Part::default() });
     }
     Ok(parts)
 }
@@ -161,8 +168,7 @@ impl RangeLoad for Load {
             watermark: last.or_else(|| part.watermark.clone()),
             finished: finished || part.finished,
             stored,
-            number: part.number,
-            bounds: part.bounds.clone(),
+            ..part.clone()
         };
         if after == part {
             return Ok(part);

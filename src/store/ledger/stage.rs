@@ -4,7 +4,7 @@ use super::{entry::Entry, history, range, transaction::Transaction, value};
 use crate::{
     error::{Error, Result},
     store::{
-        Bounds, Part,
+        Bounds, Part, PartFile,
         session::{DUPLICATE_KEY, Database, Value},
     },
     upload::{Claim, Cleaned, State},
@@ -54,6 +54,12 @@ pub(super) async fn archived(db: &dyn Database, claim: &Claim, sha256: Option<&s
     transaction.commit().await
 }
 
+pub(super) async fn note(db: &dyn Database, claim: &Claim, message: &str) -> Result<()> {
+    let (mut transaction, entry) = Transaction::holding(db, claim).await?;
+    history::note(&mut transaction, &entry.upload, entry.upload.state, message).await?;
+    transaction.commit().await
+}
+
 pub(super) async fn note_cleaned(db: &dyn Database, claim: &Claim, cleaned: &Cleaned) -> Result<()> {
     let (mut transaction, _) = Transaction::holding(db, claim).await?;
     let sql = "update userdata_upload set cleaned = ? where id = ?";
@@ -68,6 +74,28 @@ pub(super) async fn split(
     rules: u32,
     bounds: &[Bounds],
 ) -> Result<Vec<Part>> {
+    disjoint(claim, bounds.iter())?;
+    begin_loading(db, claim, cleaned, rules, bounds.iter().map(|bounds| (bounds, None))).await
+}
+
+pub(super) async fn accept(
+    db: &dyn Database,
+    claim: &Claim,
+    cleaned: &Cleaned,
+    rules: u32,
+    parts: &[(Bounds, PartFile)],
+) -> Result<Vec<Part>> {
+    disjoint(claim, parts.iter().map(|(bounds, _)| bounds))?;
+    begin_loading(db, claim, cleaned, rules, parts.iter().map(|(bounds, file)| (bounds, Some(file)))).await
+}
+
+async fn begin_loading(
+    db: &dyn Database,
+    claim: &Claim,
+    cleaned: &Cleaned,
+    rules: u32,
+    ranges: impl Iterator<Item = (&Bounds, Option<&PartFile>)> + Send,
+) -> Result<Vec<Part>> {
     let (mut transaction, entry) = Transaction::holding(db, claim).await?;
     match entry.upload.state {
         State::Archived => {}
@@ -77,13 +105,13 @@ pub(super) async fn split(
         }
         _ => return Err(wrong_state(&entry, "splitting the load")),
     }
-    disjoint(claim, bounds)?;
-    let parts = range::insert(&mut transaction, claim, bounds).await?;
+    let parts = range::insert(&mut transaction, claim, ranges).await?;
     let sql = "update userdata_upload set state = 'loading', cleaned = ?, rules = ?, waiting = null where id = ?";
     let parameters = [value::json(cleaned), Value::Int(rules.into()), value::id(claim.id)];
     transaction.execute(sql, &parameters).await?;
+    let made = if parts.iter().any(|part| part.file.is_some()) { " made by Spark" } else { "" };
     let message = format!(
-        "cleaned: {} read, {} good, {} rejected; loading in {}",
+        "cleaned: {} read, {} good, {} rejected; loading in {}{made}",
         counted(cleaned.read, "row", "rows"),
         grouped(cleaned.good),
         grouped(cleaned.rejected),
@@ -95,9 +123,10 @@ pub(super) async fn split(
 }
 
 /// Ranges that overlap would store an id twice and count it twice.
-fn disjoint(claim: &Claim, bounds: &[Bounds]) -> Result<()> {
-    let follows = |pair: &[Bounds]| matches!((&pair[0].high, &pair[1].low), (Some(high), Some(low)) if high <= low);
-    let holds = |range: &Bounds| !matches!((&range.low, &range.high), (Some(low), Some(high)) if low >= high);
+fn disjoint<'a>(claim: &Claim, bounds: impl Iterator<Item = &'a Bounds>) -> Result<()> {
+    let bounds: Vec<_> = bounds.collect();
+    let follows = |pair: &[&Bounds]| matches!((&pair[0].high, &pair[1].low), (Some(high), Some(low)) if high <= low);
+    let holds = |range: &&Bounds| !matches!((&range.low, &range.high), (Some(low), Some(high)) if low >= high);
     if bounds.windows(2).all(follows) && bounds.iter().all(holds) {
         return Ok(());
     }

@@ -4,8 +4,9 @@
 use std::{
     io::Write,
     path::PathBuf,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use tokio_util::sync::CancellationToken;
@@ -23,8 +24,8 @@ use userdata::{
         manifest::{Collected, Manifest},
         task::{self, Origin, Plan},
     },
-    store::Bounds,
-    upload::{Cleaned, UploadId},
+    store::{Bounds, ClaimOutcome, PartFile, Release, Store, sqlite},
+    upload::{Cleaned, NewUpload, Place as BytesPlace, State, Upload, UploadId},
 };
 
 use crate::run::Place;
@@ -54,6 +55,7 @@ impl Bench {
             layout: index.layout.clone(),
             options: options.clone(),
             cuts: cuts.iter().map(|cut| (*cut).into()).collect(),
+            keeps_chunks: false,
         };
         Self { place, bytes, plan, index }
     }
@@ -110,8 +112,12 @@ impl Bench {
             meter: Meter::default(),
             stop: CancellationToken::new(),
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(CleanFile::prepare(job)).unwrap()
+        let prepared = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(CleanFile::prepare(job)).unwrap()
+        };
+        // A runtime of its own, also where the test has one.
+        std::thread::scope(|scope| scope.spawn(prepared).join().unwrap())
     }
 }
 
@@ -297,4 +303,119 @@ fn tasks_of_another_version_or_of_other_bytes_are_refused() {
     assert!(said.contains("it is not one of worker.servers"), "{said}");
     bench.plan.version = serde_json::from_str(r#"{"program":"0.0.9","rules":1,"text":1}"#).unwrap();
     assert!(refused(&bench.clean(&bench.tasks()[0])).contains("the worker is userdata 0.0.9"));
+}
+
+/// An upload whose parts the ledger has accepted, and nobody has loaded yet.
+struct Accepted {
+    bench: Bench,
+    manifest: Manifest,
+    store: Box<dyn Store>,
+}
+
+impl Accepted {
+    async fn new() -> Self {
+        let bench = Bench::new(hard("\n"), &RowOptions::default(), &["A", "a\nb2", "z"]);
+        let manifest = bench.collected(&succeeded(bench.part(&bench.rows()))).unwrap();
+        let store: Box<dyn Store> = Box::new(sqlite::open(&bench.place.path().join("data/userdata.db")).unwrap());
+        let new = NewUpload {
+            format: NewUpload::FORMAT,
+            id: bench.plan.upload,
+            filename: "users.csv".into(),
+            media_type: "text/csv".into(),
+            size: bench.bytes.len() as u64,
+            sha256: None,
+            sample: None,
+            sender: "local".into(),
+            started_ms: 0,
+            received_ms: 0,
+            place: BytesPlace::default(),
+            options: bench.plan.options.clone(),
+            again_of: None,
+        };
+        assert!(store.register(&new).await.unwrap());
+        let ClaimOutcome::Claimed(claim) = store.claim(new.id, "a test", Duration::from_secs(60)).await.unwrap() else {
+            panic!("nobody else is there");
+        };
+        assert!(store.reserve_archive_name(&claim, ARCHIVED).await.unwrap());
+        store.archived(&claim, None).await.unwrap();
+        let cleaned = manifest.tally.clone().cleaned(String::new());
+        store.accept(&claim, &cleaned, userdata::rows::RULES, &manifest.parts).await.unwrap();
+        store.release(&claim, Release::HandedBack).await.unwrap();
+        Self { bench, manifest, store }
+    }
+
+    /// Has a worker do what is left, until it has come to an end of some kind, and nothing of `gone` is in the archive.
+    async fn worked_on(&self, gone: &[(Bounds, PartFile)]) -> Upload {
+        let _worker = Worker(self.bench.place.command("worker").stderr(Stdio::null()).spawn().unwrap());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let upload = self.store.upload(self.bench.plan.upload).await.unwrap().unwrap();
+            let events = self.store.events(upload.id()).await.unwrap();
+            let there = gone.iter().any(|(_, part)| self.bench.archived(&part.file.name).exists());
+            let failed = events.iter().any(|event| event.message.starts_with("the attempt ended"));
+            if failed || (!upload.state.is_open() && !there) {
+                return upload;
+            }
+            assert!(Instant::now() < deadline, "parts are there: {there}, {events:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn table(&self) -> Vec<Row> {
+        let connection = rusqlite::Connection::open(self.bench.place.path().join("data/userdata.db")).unwrap();
+        let mut users = connection.prepare("select id, name, time_of_start from userinfo order by id").unwrap();
+        let rows = users.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
+
+    fn by_one_worker(&self) -> (Vec<Row>, u64, u64) {
+        let one = self.bench.by_one_worker();
+        drained(one.merge(&Bounds::default(), None, self.bench.plan.options.existing).unwrap())
+    }
+}
+
+/// Ends with the test.
+struct Worker(Child);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_claims_an_upload_of_accepted_parts_loads_them_without_spark() {
+    let accepted = Accepted::new().await;
+    let upload = accepted.worked_on(&accepted.manifest.parts).await;
+    let (rows, good, conflicting) = accepted.by_one_worker();
+    assert_eq!(upload.state, State::Done);
+    assert_eq!((upload.counts.inserted, upload.counts.conflicting), (rows.len() as u64, conflicting));
+    assert_eq!(upload.counts.repeated_in_file, good - rows.len() as u64);
+    assert_eq!(accepted.table(), rows);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_parts_that_are_gone_the_file_is_cleaned_again() {
+    let accepted = Accepted::new().await;
+    std::fs::remove_file(accepted.bench.archived(&accepted.manifest.parts[1].1.file.name)).unwrap();
+    assert_eq!(accepted.worked_on(&[]).await.state, State::Done);
+    assert_eq!(accepted.table(), accepted.by_one_worker().0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_was_changed_after_it_was_accepted_is_not_stored() {
+    let accepted = Accepted::new().await;
+    for (_, part) in &accepted.manifest.parts {
+        let path = accepted.bench.archived(&part.file.name);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[12] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let upload = accepted.worked_on(&[]).await;
+    assert_eq!(upload.state, State::Loading);
+    let events = accepted.store.events(upload.id()).await.unwrap();
+    let said = &events.last().unwrap().message;
+    assert!(said.contains("is not the file that was written: its SHA-256 is"), "{said}");
+    assert!(accepted.table().is_empty());
 }

@@ -99,6 +99,7 @@ async fn exercise(backend: &dyn Backend) {
             an_upload_goes_all_the_way_and_its_history_tells_it
             a_name_in_the_archive_belongs_to_one_upload
             a_load_is_split_once
+            parts_are_accepted_with_their_ranges_once
             ranges_that_overlap_are_refused
             a_load_without_ranges_is_done
             done_needs_every_range_and_every_good_row

@@ -169,7 +169,7 @@ async fn both_get_work(server: &Server, workers: &[Role; 2]) {
     worked.await.unwrap_or_else(|_| panic!("a worker got no work:\n{}\n\n{}", one.log(), two.log()));
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

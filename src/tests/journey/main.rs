@@ -22,6 +22,8 @@ mod kcat;
 mod limits;
 mod messages;
 mod names;
+#[cfg(feature = "spark")]
+mod on_spark;
 mod original;
 mod outages;
 mod process;

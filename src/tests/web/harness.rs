@@ -244,6 +244,7 @@ fn config(folder: &Path, setup: &Setup) -> Config {
                 tls: FtpTls::Off,
                 tls_ca_file: None,
                 tls_pin_sha256: None,
+                layout: userdata::config::FtpLayout::Single,
             },
         },
         store: Store {

@@ -44,6 +44,7 @@ export class Speed {
 export function amount(done, total, unit, speed) {
   const text = unit === "bytes" ? bytes : number;
   const of = total > 0 ? ` of ${text(total)}` : "";
+  if (unit === "tasks") return `${number(done)}${of} tasks of Spark`;
   const rate = speed > 0 ? ` · ${unit === "bytes" ? bytes(speed) : `${number(Math.round(speed))} rows`}/s` : "";
   const left = speed > 0 && total > done ? ` · ${span((total - done) / speed)} left` : "";
   return `${text(done)}${of}${unit === "rows" ? " rows" : ""}${rate}${left}`;

@@ -31,6 +31,7 @@ fn config(variable: &str, tls: FtpTls) -> config::Ftp {
         tls,
         tls_ca_file: (tls == FtpTls::Explicit).then(|| PathBuf::from(service("USERDATA_TEST_FTP_CA"))),
         tls_pin_sha256: None,
+        layout: userdata::config::FtpLayout::Single,
     }
 }
 

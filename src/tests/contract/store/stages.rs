@@ -1,8 +1,9 @@
 //! The stages of a file, one after the other, and how it ends.
 
 use userdata::{
+    archive::StoredFile,
     rows::Existing,
-    store::{Bounds, Release, Retry},
+    store::{Bounds, PartFile, Release, Retry},
     upload::{Cleaned, ReasonCount, State},
 };
 
@@ -97,6 +98,28 @@ pub async fn a_load_is_split_once(bench: &Bench) {
     let upload = row(store, claim.id).await;
     assert_eq!((upload.cleaned, upload.rules), (Some(cleaned(9)), Some(1)));
     assert_fatal(store.begin(&claim, 4, Existing::Keep).await, "no_such_range");
+}
+
+pub async fn parts_are_accepted_with_their_ranges_once(bench: &Bench) {
+    let store = &*bench.store;
+    let claim = claimed(store, &new_upload()).await;
+    archive(store, &claim).await;
+    let part = |name: &str, good| PartFile {
+        file: StoredFile { name: format!("parts/{name}"), size: 7, sha256: "ab".repeat(32) },
+        rows: 1,
+        good,
+    };
+    let parts = [(bounds(None, Some("m")), part("a", 2)), (bounds(Some("x"), None), part("b", 1))];
+    let overlapping = [parts[1].clone(), parts[0].clone()];
+    assert_fatal(store.accept(&claim, &cleaned(3), 1, &overlapping).await, "ranges_overlap");
+    let accepted = store.accept(&claim, &cleaned(3), 1, &parts).await.unwrap();
+    let found: Vec<_> = accepted.iter().cloned().map(|part| (part.bounds, part.file.unwrap())).collect();
+    assert_eq!(found, parts);
+    assert_eq!(store.accept(&claim, &cleaned(4), 1, &parts[..1]).await.unwrap(), accepted);
+    assert_eq!(bench.other.parts(claim.id).await.unwrap(), accepted);
+    let moved = load(store, &claim, block([("a", "a")]), true).await;
+    assert_eq!(moved.file, accepted[0].file, "a load leaves the part's name where it is");
+    assert_eq!(store.parts(claim.id).await.unwrap()[0], moved);
 }
 
 pub async fn ranges_that_overlap_are_refused(bench: &Bench) {

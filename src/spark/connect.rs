@@ -1,0 +1,303 @@
+//! The client of Spark Connect: one statement, watched while it runs. The crate's calls block, and try again by
+//! themselves for minutes, so they have a thread of their own; what is waited for here is their answer, or a reason to
+//! give the job up.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use secrecy::{ExposeSecret, SecretString};
+use spark_connect::{SparkError, SparkSession, row::Value};
+use tokio::{net::TcpStream, sync::oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+use uuid::Uuid;
+
+use super::{complaint, manifest::Collected};
+use crate::{
+    error::{Error, Result, Service},
+    meter::Meter,
+};
+
+/// Where Connect listens, if the address does not say.
+const PORT: u16 = 15002;
+const CONNECT: Duration = Duration::from_secs(5);
+/// Between two looks at a running job.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Looks in a row at which the server could not be reached, before the job is given up.
+const MISSES_MAX: u32 = 3;
+/// How long an interrupt may take; a job that was not interrupted ends for nothing.
+const INTERRUPT: Duration = Duration::from_secs(5);
+/// Longest piece of what Spark says that is passed on, characters: it likes to tell all of its stack.
+const WORDS_MAX: usize = 600;
+/// `Code` of gRPC.
+const PERMISSION_DENIED: i32 = 7;
+const UNAVAILABLE: i32 = 14;
+const UNAUTHENTICATED: i32 = 16;
+
+/// A Connect server.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// `sc://host:port`, perhaps with parameters.
+    pub address: String,
+    pub token: Option<SecretString>,
+}
+
+/// One job.
+pub struct Job {
+    /// The same for every attempt at an upload: so a later one can end what an earlier one left running.
+    pub session: Uuid,
+    pub tag: String,
+    pub sql: String,
+    /// Chunks: tasks of the first stage.
+    pub chunks: usize,
+    /// Of all stages.
+    pub tasks: u64,
+    /// How long it may show no progress.
+    pub timeout: Duration,
+}
+
+impl Remote {
+    /// An error, service `Spark`, unless something accepts connections there.
+    pub async fn reach(&self) -> Result<()> {
+        let (host, port) = self.place();
+        let why = match tokio::time::timeout(CONNECT, TcpStream::connect((host.as_str(), port))).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", CONNECT.as_secs()),
+        };
+        Err(self.unavailable(why))
+    }
+
+    fn unavailable(&self, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        let (host, port) = self.place();
+        Error::unavailable(Service::Spark, format!("connecting to the Spark Connect server at {host}:{port}"))
+            .because(why)
+            .next("see whether it runs, and spark.remote; or set spark.fallback = \"worker\"")
+    }
+
+    fn place(&self) -> (String, u16) {
+        let rest = self.address.strip_prefix("sc://").unwrap_or(&self.address);
+        let authority = rest.split(['/', ';', '?']).next().unwrap_or_default();
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse().unwrap_or(PORT)),
+            _ => (authority, PORT),
+        };
+        (host.trim_matches(['[', ']']).to_owned(), port)
+    }
+
+    /// With what must not be shown.
+    fn url(&self, session: Uuid) -> String {
+        let parameters = if self.address.contains("/;") { "" } else { "/" };
+        let address = self.address.trim_end_matches('/');
+        let mut url = format!("{address}{parameters};user_id=userdata;session_id={session}");
+        if let Some(token) = &self.token {
+            let escaped = token.expose_secret().bytes().map(|byte| match byte {
+                byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => char::from(byte).to_string(),
+                byte => format!("%{byte:02X}"),
+            });
+            url.push_str(";token=");
+            url.extend(escaped);
+        }
+        url
+    }
+
+    /// Runs a job to its end. Tasks done are shown on `meter`, which counts `job.tasks`.
+    ///
+    /// `Transient`, service `Spark`: the server cannot be reached or refuses, or the job showed no progress. Any other
+    /// service: an executor waits for it. `Stopped`: `stop` was cancelled, and the job interrupted.
+    pub async fn run(&self, job: Job, meter: Meter, stop: &CancellationToken) -> Result<Collected> {
+        let (answer, mut answered) = oneshot::channel();
+        let (begun, session) = oneshot::channel();
+        let progress = Arc::new(AtomicU64::new(0));
+        let (url, tag, timeout) = (self.url(job.session), job.tag.clone(), job.timeout);
+        let seen = Arc::clone(&progress);
+        let thread = std::thread::Builder::new().name("spark".into()).spawn(move || {
+            // Nobody listens any more where the job was given up.
+            let _ = answer.send(execute(&url, &job, begun, &meter, &seen));
+        });
+        thread.map_err(|error| Error::fatal("spark_thread", "starting a thread for Spark").because(error))?;
+        let given_up = tokio::select! {
+            answered = &mut answered => {
+                let answered = answered.map_err(|_| Error::fatal("panic", "running a Spark job"))?;
+                return self.meant(answered).await;
+            }
+            () = stop.cancelled() => Error::stopped("running a Spark job"),
+            why = self.watch(&progress, timeout) => why,
+        };
+        interrupt(session, tag).await;
+        Err(given_up)
+    }
+
+    /// Ends with a reason to give the job up.
+    async fn watch(&self, progress: &AtomicU64, timeout: Duration) -> Error {
+        let (mut seen, mut since, mut misses) = (0, Instant::now(), 0);
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now = progress.load(Ordering::Relaxed);
+            if now != seen {
+                (seen, since) = (now, Instant::now());
+            }
+            if since.elapsed() > timeout {
+                let doing = format!("the Spark job showed no progress for {} s", timeout.as_secs());
+                return Error::unavailable(Service::Spark, doing)
+                    .next("see whether the cluster has executors that are free; or raise spark.timeout_s");
+            }
+            match self.reach().await {
+                Ok(()) => misses = 0,
+                Err(error) => {
+                    misses += 1;
+                    if misses >= MISSES_MAX {
+                        return error;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What an answer means.
+    async fn meant(&self, answered: Result<Collected, Refusal>) -> Result<Collected> {
+        let error = match answered {
+            Ok(collected) => return Ok(collected),
+            Err(Refusal::Ours(error)) => return Err(error),
+            Err(Refusal::Spark(error)) => error,
+        };
+        let words = error.message();
+        if let Some(complaint) = complaint::found(&words) {
+            return Err(complaint);
+        }
+        let lost = ["h2 protocol error", "transport error", "INVALID_HANDLE", "SESSION_CHANGED", "OPERATION_CANCELED"];
+        match error.grpc_code() {
+            Some(UNAUTHENTICATED | PERMISSION_DENIED) => {
+                Err(self.unavailable(shown(&words)).next("set spark.token to the one that the server was started with"))
+            }
+            Some(UNAVAILABLE) => Err(self.unavailable(shown(&words))),
+            _ if lost.iter().any(|lost| words.contains(lost)) => Err(self.unavailable(shown(&words))),
+            _ => {
+                // A server that died in the middle of a job says so in many ways.
+                self.reach().await?;
+                Err(Error::fatal("spark_job", "the Spark job failed")
+                    .because(shown(&words))
+                    .next("see Spark's log of the job, and whether spark.command runs on every executor"))
+            }
+        }
+    }
+}
+
+/// Why there is no result.
+enum Refusal {
+    Spark(Box<SparkError>),
+    Ours(Error),
+}
+
+impl From<SparkError> for Refusal {
+    fn from(error: SparkError) -> Self {
+        Self::Spark(error.into())
+    }
+}
+
+/// The blocking part, on its own thread.
+fn execute(
+    url: &str,
+    job: &Job,
+    begun: oneshot::Sender<SparkSession>,
+    meter: &Meter,
+    seen: &Arc<AtomicU64>,
+) -> Result<Collected, Refusal> {
+    let session = SparkSession::builder().remote(url).get_or_create()?;
+    // Who waits may have gone.
+    let _ = begun.send(session.clone());
+    // What an earlier attempt left running would only take executors from this one.
+    let left = session.interrupt_all()?;
+    if !left.is_empty() {
+        warn!(jobs = left.len(), "interrupted a Spark job that an earlier attempt had left");
+    }
+    session.add_tag(&job.tag)?;
+    let (meter, seen, tasks) = (meter.clone(), Arc::clone(seen), job.tasks);
+    session.register_progress_handler(move |progress| {
+        let done: i64 = progress.stages.iter().map(|stage| stage.num_completed_tasks).sum();
+        let done = u64::try_from(done).unwrap_or_default().min(tasks);
+        // Tasks that begin are progress, too.
+        let moved = done << 32 | u64::try_from(progress.num_inflight_tasks).unwrap_or_default();
+        seen.store(moved, Ordering::Relaxed);
+        meter.reach(done);
+    });
+    // Else one task would clean as many chunks as there are more of them than cores.
+    session.conf().set("spark.sql.leafNodeDefaultParallelism", &job.chunks.to_string())?;
+    let rows = session.sql(&job.sql)?.collect()?;
+    let mut collected = Collected::default();
+    for row in rows {
+        let field = |at| match row.get(at) {
+            Some(Value::String(text)) => text.as_str(),
+            _ => "",
+        };
+        collected.take(field(0), field(1).as_bytes()).map_err(Refusal::Ours)?;
+    }
+    Ok(collected)
+}
+
+/// Ends the job on the cluster, if that answers.
+async fn interrupt(session: oneshot::Receiver<SparkSession>, tag: String) {
+    let Ok(session) = session.await else { return };
+    let (told, done) = oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = told.send(session.interrupt_tag(&tag).map(|jobs| jobs.len()).map_err(|error| shown(&error.message())));
+    });
+    match tokio::time::timeout(INTERRUPT, done).await {
+        Ok(Ok(Ok(jobs))) => debug!(jobs, "interrupted the Spark job"),
+        Ok(Ok(Err(error))) => debug!(error, "the Spark job could not be interrupted"),
+        _ => debug!("Spark does not answer; its job ends for nothing"),
+    }
+}
+
+/// The beginning of what Spark says, in one line.
+fn shown(words: &str) -> String {
+    let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(WORDS_MAX) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remote(address: &str, token: Option<&str>) -> Remote {
+        Remote { address: address.into(), token: token.map(Into::into) }
+    }
+
+    #[test]
+    fn an_address_may_leave_out_its_port_and_have_parameters() {
+        for (address, host, port) in [
+            ("sc://spark:7", "spark", 7),
+            ("sc://spark", "spark", 15002),
+            ("sc://[::1]", "::1", 15002),
+            ("sc://[::1]:7/;use_ssl=true", "::1", 7),
+            ("sc://spark/;use_ssl=true", "spark", 15002),
+        ] {
+            assert_eq!(remote(address, None).place(), (host.to_owned(), port), "{address}");
+        }
+    }
+
+    #[test]
+    fn token_and_session_are_parameters_of_the_address() {
+        let session = Uuid::nil();
+        let id = format!(";user_id=userdata;session_id={session}");
+        assert_eq!(remote("sc://a:1", None).url(session), format!("sc://a:1/{id}"));
+        assert_eq!(remote("sc://a:1/", Some("x;y=%")).url(session), format!("sc://a:1/{id};token=x%3By%3D%25"));
+        let parameters = "sc://a:1/;use_ssl=true";
+        assert_eq!(remote(parameters, None).url(session), format!("{parameters}{id}"));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_waited_for() {
+        let error = remote("sc://127.0.0.1:1", None).reach().await.unwrap_err();
+        assert_eq!(error.service, Some(Service::Spark));
+        assert!(error.to_string().starts_with("connecting to the Spark Connect server at 127.0.0.1:1: "), "{error}");
+    }
+}
