@@ -198,3 +198,34 @@ async fn executors_bring_the_original_into_the_archive_in_chunks_and_it_is_read_
     assert_eq!((counts.inserted, counts.duplicates), (0, 20_000));
     assert_eq!(world.archived().iter().filter(|(name, _)| name.contains("users.csv.chunks/")).count(), chunks.len());
 }
+
+/// What stands where the executable should be, and what is said of it. `$1` is the subcommand, `$U` the executable.
+const BROKEN: [(&str, &str); 4] = [
+    ("[ $1 = spark-part ] && { cat >/dev/null; exit 0; }", "does not add up: nothing tells what became of chunk 0"),
+    ("[ $1 = spark-clean ] && { cat >/dev/null; exit 0; }", "does not add up: nothing tells what became of chunk 0"),
+    ("[ $1 = spark-clean ] && { $U \"$@\" | head -n 50; exit 0; }", "rows of a range: 0 were sent to Spark"),
+    ("[ $1 = spark-part ] && { $U \"$@\" | sed 's/\"program\":\"/&old-/'; exit 0; }", "is userdata old-"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_early_or_is_of_another_version_stores_nothing_and_is_told() {
+    for (broken, said) in BROKEN {
+        let mut world = with_spark().await;
+        let executors = world.configuration(&[]);
+        let script = format!(
+            "#!/bin/bash\nexport USERDATA_CONFIG={}\nU={}\n{broken}\nexec $U \"$@\"\n",
+            executors.display(),
+            env!("CARGO_BIN_EXE_userdata")
+        );
+        let path = world.write("broken", script);
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        world.set("spark", &format!("command = \"{}\"", path.display()));
+        world.write("users.csv", clean(5_000));
+        // The first attempt tells it; all are told alike.
+        let mut import = Role::start("import", &mut world.command(&["import", "users.csv"]));
+        let line = import.logged("the attempt counts").await;
+        assert!(line.contains(said), "{broken}: {line}");
+        assert!(world.table().await.is_empty());
+        import.kill().await;
+    }
+}
