@@ -41,6 +41,8 @@ async fn to_its_end(work: impl FnOnce() -> Result<()> + Send + 'static) -> Resul
     let done = done.unwrap_or_else(|panic| Err(Error::fatal("panic", "a task of Spark").because(panic)));
     if let Err(error) = &done {
         output::message(spark::complaint::written(error));
+        // Of a child that leaves its input Spark may tell only that the pipe broke, and not what it said.
+        let _ = blocking::run(|| io::copy(&mut io::stdin().lock(), &mut io::sink())).await;
     }
     done.map(|()| Exit::Done)
 }
