@@ -7,12 +7,8 @@ use serde_json::Value;
 
 use crate::{
     process::DEADLINE,
-    world::{Server, World},
+    world::{Server, World, free_port},
 };
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_others_reach_is_served_with_a_token_only_and_health_goes_on() {

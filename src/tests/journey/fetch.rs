@@ -1,7 +1,7 @@
 //! Workers on another machine: they reach nothing of the server's disk and fetch over HTTP. And with whatever way the
 //! bytes come, everything ends as it does embedded.
 
-use std::{collections::BTreeMap, net::TcpListener, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     generator::{File, Spec, Table, Times, generate},
     process::{DEADLINE, Role},
-    world::{Database, Server, World},
+    world::{Database, Server, World, free_port},
 };
 
 const TOKEN: &str = "a-token-of-this-test";
@@ -167,10 +167,6 @@ async fn both_get_work(server: &Server, workers: &[Role; 2]) {
     });
     let [one, two] = workers;
     worked.await.unwrap_or_else(|_| panic!("a worker got no work:\n{}\n\n{}", one.log(), two.log()));
-}
-
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,8 +22,6 @@ mod kcat;
 mod limits;
 mod messages;
 mod names;
-#[cfg(feature = "spark")]
-mod on_spark;
 mod original;
 mod outages;
 mod process;

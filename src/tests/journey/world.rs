@@ -24,6 +24,11 @@ pub fn service(variable: &str) -> String {
         .unwrap_or_else(|_| panic!("{variable} is not set: run `compose/services run -- cargo test` or see its `env`"))
 }
 
+/// A port that nobody uses.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Database {
     MySql,

@@ -7,9 +7,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    fetch,
+    cluster::Cluster,
     process::{self, Role},
-    world::{Database, World, service},
+    world::{Database, World, free_port, service},
 };
 
 /// A world whose files are done by Spark.
@@ -83,6 +83,7 @@ fn clean(count: u32) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_stores_what_one_worker_stores() {
+    let _cluster = Cluster::shared().await;
     let hard = ["a\tb", "a\\b", "\\N", "ü", "\u{1}", "=", "#!", "a\u{b}", "A", "\u{10ffff}"];
     let ragged = |row: u32| match row % 7 {
         0 => format!("{row},a,2017-03-07,,"),
@@ -152,8 +153,9 @@ async fn without_spark_an_upload_waits_or_is_done_by_the_worker_and_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn executors_bring_the_original_into_the_archive_in_chunks_and_it_is_read_back_whole() {
+    let _cluster = Cluster::shared().await;
     let mut world = World::on_services(Database::MySql);
-    let port = fetch::free_port();
+    let port = free_port();
     let url = format!("http://127.0.0.1:{port}");
     let hash: String = Sha256::digest("a-token-of-this-test").iter().map(|byte| format!("{byte:02x}")).collect();
     world.set("server", &format!("listen = \"127.0.0.1:{port}\"\nworker_url = \"{url}\""));
@@ -197,35 +199,4 @@ async fn executors_bring_the_original_into_the_archive_in_chunks_and_it_is_read_
     let counts = server.done(&new).await;
     assert_eq!((counts.inserted, counts.duplicates), (0, 20_000));
     assert_eq!(world.archived().iter().filter(|(name, _)| name.contains("users.csv.chunks/")).count(), chunks.len());
-}
-
-/// What stands where the executable should be, and what is said of it. `$1` is the subcommand, `$U` the executable.
-const BROKEN: [(&str, &str); 4] = [
-    ("[ $1 = spark-part ] && { cat >/dev/null; exit 0; }", "does not add up: nothing tells what became of chunk 0"),
-    ("[ $1 = spark-clean ] && { cat >/dev/null; exit 0; }", "does not add up: nothing tells what became of chunk 0"),
-    ("[ $1 = spark-clean ] && { $U \"$@\" | head -n 50; exit 0; }", "rows of a range: 0 were sent to Spark"),
-    ("[ $1 = spark-part ] && { $U \"$@\" | sed 's/\"program\":\"/&old-/'; exit 0; }", "is userdata old-"),
-];
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_ends_early_or_is_of_another_version_stores_nothing_and_is_told() {
-    for (broken, said) in BROKEN {
-        let mut world = with_spark().await;
-        let executors = world.configuration(&[]);
-        let script = format!(
-            "#!/bin/bash\nexport USERDATA_CONFIG={}\nU={}\n{broken}\nexec $U \"$@\"\n",
-            executors.display(),
-            env!("CARGO_BIN_EXE_userdata")
-        );
-        let path = world.write("broken", script);
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        world.set("spark", &format!("command = \"{}\"", path.display()));
-        world.write("users.csv", clean(5_000));
-        // The first attempt tells it; all are told alike.
-        let mut import = Role::start("import", &mut world.command(&["import", "users.csv"]));
-        let line = import.logged("the attempt counts").await;
-        assert!(line.contains(said), "{broken}: {line}");
-        assert!(world.table().await.is_empty());
-        import.kill().await;
-    }
 }
