@@ -58,7 +58,8 @@ impl Writer {
         if let Some(resume) = &mut arrival.resume {
             resume.boot = boot();
         }
-        if let Err(error) = arrival.write(&spool, arrival.resume.is_some()) {
+        // `pause` puts it on disk before the sender is told of the upload.
+        if let Err(error) = arrival.write(&spool, false) {
             spool.erase(id);
             return Err(spool.disk_error(doing(), error));
         }
