@@ -4,7 +4,6 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
-    panic, thread,
 };
 
 use tracing::warn;
@@ -29,17 +28,17 @@ pub(super) struct Locked(Option<File>);
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Step {
-    /// Under its temp name.
+    SyncBytes,
+    /// On disk, under its temp name.
     WriteInfo,
-    /// Bytes and info are on disk.
-    SyncBoth,
     NameBytes,
     /// From here on the upload exists.
     NameInfo,
     SyncNames,
 }
 
-pub(super) const STEPS: [Step; 5] = [Step::WriteInfo, Step::SyncBoth, Step::NameBytes, Step::NameInfo, Step::SyncNames];
+pub(super) const STEPS: [Step; 5] =
+    [Step::SyncBytes, Step::WriteInfo, Step::NameBytes, Step::NameInfo, Step::SyncNames];
 
 impl Commit<'_> {
     /// Runs all steps. When one fails, nothing of the upload is left, or, if it `is_resumable`, what there was before.
@@ -60,10 +59,10 @@ impl Commit<'_> {
     pub fn take(&self, step: Step, locked: &mut Locked) -> io::Result<()> {
         let file = |kind| self.spool.file(self.info.id, kind);
         match (step, self.part) {
-            (Step::WriteInfo, _) => self.write_info(locked),
-            (Step::SyncBoth, part) => sync_both(part, locked.0.as_ref()),
+            (Step::SyncBytes, Some(part)) => part.sync_all(),
             (Step::NameBytes, Some(_)) => fs::rename(file(PART), file(DATA)),
-            (Step::NameBytes, None) => Ok(()),
+            (Step::SyncBytes | Step::NameBytes, None) => Ok(()),
+            (Step::WriteInfo, _) => self.write_info(locked),
             (Step::NameInfo, _) => fs::rename(file(INFO_TEMP), file(INFO)),
             (Step::SyncNames, _) => sync_folder(&self.spool.folder),
         }
@@ -85,19 +84,10 @@ impl Commit<'_> {
     fn write_info(&self, locked: &mut Locked) -> io::Result<()> {
         let mut file = create_locked(&self.spool.file(self.info.id, INFO_TEMP))?;
         file.write_all(&serde_json::to_vec_pretty(self.info)?)?;
+        file.sync_all()?;
         locked.0 = Some(file);
         Ok(())
     }
-}
-
-/// Beside each other: a file system that keeps a journal commits it once for both.
-fn sync_both(bytes: Option<&File>, info: Option<&File>) -> io::Result<()> {
-    let sync = |file: Option<&File>| file.map_or(Ok(()), File::sync_all);
-    thread::scope(|scope| {
-        let bytes = scope.spawn(|| sync(bytes));
-        let info = sync(info);
-        bytes.join().unwrap_or_else(|panic| panic::resume_unwind(panic)).and(info)
-    })
 }
 
 impl Spool {

@@ -125,14 +125,14 @@ impl MySql {
     /// For one statement of the ledger: it may wait for a lock, and is short otherwise.
     fn limit(&self, lane: Lane) -> Duration {
         match lane {
-            Lane::Work => self.lock_limit + Duration::from_secs(20),
+            Lane::Work | Lane::Note => self.lock_limit + Duration::from_secs(20),
             Lane::Heartbeat => self.beat_limit,
         }
     }
 
     /// Does something that may be repeated on a connection, and repeats it while it was an old one that is gone.
     async fn begun(&self, lane: Lane) -> Result<Held> {
-        let connections = if lane == Lane::Work { &self.work } else { &self.heartbeat };
+        let connections = if lane == Lane::Heartbeat { &self.heartbeat } else { &self.work };
         loop {
             let mut held = connections.take().await?;
             match held.begin(self.limit(lane)).await {

@@ -55,6 +55,9 @@ pub struct Applied {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
     Work,
+    /// What would be done again after a power cut that undid it: SQLite does not wait for the disk. Of a registration
+    /// the spool knows all.
+    Note,
     Heartbeat,
 }
 

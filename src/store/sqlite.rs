@@ -91,11 +91,11 @@ impl Database for Sqlite {
 
     async fn begin(&self, lane: Lane) -> Result<Box<dyn Session>> {
         let turn = match lane {
-            Lane::Work => Some(self.turn.clone().lock_owned().await),
+            Lane::Work | Lane::Note => Some(self.turn.clone().lock_owned().await),
             Lane::Heartbeat => None,
         };
         let connection = self.writer.clone().lock_owned().await;
-        Ok(Box::new(Open::begin(connection, turn, self.path.clone()).await?))
+        Ok(Box::new(Open::begin(connection, turn, self.path.clone(), lane == Lane::Work).await?))
     }
 
     async fn read(&self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>> {

@@ -55,7 +55,9 @@ async fn insert(db: &dyn Database, new: &NewUpload, claim: Option<&Claim>) -> Re
         }
     };
     let sql = format!("insert into userdata_upload (state, {NEW_COLUMNS}{names}) values ('received'{marks}{claimed})");
-    let mut transaction = Transaction::begin(db, Lane::Work).await?;
+    // A file of another producer has no hash yet and lies in no spool, and its announcement is acknowledged after this.
+    let lane = if claim.is_none() && new.sha256.is_some() { Lane::Note } else { Lane::Work };
+    let mut transaction = Transaction::begin(db, lane).await?;
     match transaction.execute(&sql, &values).await {
         Err(error) if error.code == DUPLICATE_KEY => return Ok(false),
         outcome => outcome?,
@@ -69,7 +71,7 @@ async fn insert(db: &dyn Database, new: &NewUpload, claim: Option<&Claim>) -> Re
 
 pub(super) async fn announced(db: &dyn Database, id: UploadId) -> Result<()> {
     let sql = "update userdata_upload set announced_ms = {now} where id = ? and announced_ms is null";
-    let mut session = db.begin(Lane::Work).await?;
+    let mut session = db.begin(Lane::Note).await?;
     session.execute(&timed(sql, db.now_ms()), &[value::id(id)]).await?;
     session.commit().await
 }

@@ -47,14 +47,20 @@ pub(super) struct Open {
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl Open {
+    /// `durable`: what it commits is on disk then, and all before it. Else a power cut may undo it, as if it had never
+    /// been; what is read is whole either way.
     pub(super) async fn begin(
         connection: OwnedMutexGuard<Connection>,
         turn: Option<OwnedMutexGuard<()>>,
         path: PathBuf,
+        durable: bool,
     ) -> Result<Self> {
         let mut open = Self { writer: Some(Writer { connection, path, turn }), stored_users: false };
-        open.run(|connection, path| connection.execute_batch("begin immediate").in_file(path, "beginning to write"))
-            .await?;
+        let begin = match durable {
+            true => "pragma synchronous = full; begin immediate",
+            false => "pragma synchronous = normal; begin immediate",
+        };
+        open.run(|connection, path| connection.execute_batch(begin).in_file(path, "beginning to write")).await?;
         Ok(open)
     }
 
