@@ -301,7 +301,7 @@ fn worker(
         servers.iter().map(|server| check.address("worker.servers", server)).collect::<Result<_>>()?;
     let lonely = !servers.is_empty() && token.is_none();
     check.that(!lonely, "worker.servers", "fetching from a server needs worker.token (or worker.token_file)")?;
-    // Heartbeats come once a second: a lease must outlive a late one.
+    // A lease must outlive a late heartbeat.
     let lease = check.between("worker.lease_s", file.lease_s.0, 2, 3600)?;
     let memory_bytes = file.memory_bytes.0.0;
     check.that(memory_bytes >= 16 << 20, "worker.memory_bytes", "it must be at least 16MiB")?;

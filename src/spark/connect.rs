@@ -2,6 +2,8 @@
 //! themselves for minutes, so they have a thread of their own; what is waited for here is their answer, or a reason to
 //! give the job up.
 
+mod call;
+
 use std::{
     sync::{
         Arc,
@@ -11,10 +13,8 @@ use std::{
 };
 
 use secrecy::{ExposeSecret, SecretString};
-use spark_connect::{SparkError, SparkSession, row::Value};
 use tokio::{net::TcpStream, sync::oneshot};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
 use uuid::Uuid;
 
 use super::{complaint, manifest::Collected};
@@ -22,6 +22,7 @@ use crate::{
     error::{Error, Result, Service},
     meter::Meter,
 };
+use call::{Refusal, shown};
 
 /// Where Connect listens, if the address does not say.
 const PORT: u16 = 15002;
@@ -30,10 +31,6 @@ const CONNECT: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Looks in a row at which the server could not be reached, before the job is given up.
 const MISSES_MAX: u32 = 3;
-/// How long an interrupt may take; a job that was not interrupted ends for nothing.
-const INTERRUPT: Duration = Duration::from_secs(5);
-/// Longest piece of what Spark says that is passed on, characters: it likes to tell all of its stack.
-const WORDS_MAX: usize = 600;
 /// `Code` of gRPC.
 const PERMISSION_DENIED: i32 = 7;
 const UNAVAILABLE: i32 = 14;
@@ -118,7 +115,7 @@ impl Remote {
         let seen = Arc::clone(&progress);
         let thread = std::thread::Builder::new().name("spark".into()).spawn(move || {
             // Nobody listens any more where the job was given up.
-            let _ = answer.send(execute(&url, &job, begun, &meter, &seen));
+            let _ = answer.send(call::execute(&url, &job, begun, &meter, &seen));
         });
         thread.map_err(|error| Error::fatal("spark_thread", "starting a thread for Spark").because(error))?;
         let given_up = tokio::select! {
@@ -129,7 +126,7 @@ impl Remote {
             () = stop.cancelled() => Error::stopped("running a Spark job"),
             why = self.watch(&progress, timeout) => why,
         };
-        interrupt(session, tag).await;
+        call::interrupt(session, tag).await;
         Err(given_up)
     }
 
@@ -185,81 +182,6 @@ impl Remote {
                     .next("see Spark's log of the job, and whether spark.command runs on every executor"))
             }
         }
-    }
-}
-
-/// Why there is no result.
-enum Refusal {
-    Spark(Box<SparkError>),
-    Ours(Error),
-}
-
-impl From<SparkError> for Refusal {
-    fn from(error: SparkError) -> Self {
-        Self::Spark(error.into())
-    }
-}
-
-/// The blocking part, on its own thread.
-fn execute(
-    url: &str,
-    job: &Job,
-    begun: oneshot::Sender<SparkSession>,
-    meter: &Meter,
-    seen: &Arc<AtomicU64>,
-) -> Result<Collected, Refusal> {
-    let session = SparkSession::builder().remote(url).get_or_create()?;
-    // Who waits may have gone.
-    let _ = begun.send(session.clone());
-    // What an earlier attempt left running would only take executors from this one.
-    let left = session.interrupt_all()?;
-    if !left.is_empty() {
-        warn!(jobs = left.len(), "interrupted a Spark job that an earlier attempt had left");
-    }
-    session.add_tag(&job.tag)?;
-    let (meter, seen, tasks) = (meter.clone(), Arc::clone(seen), job.tasks);
-    session.register_progress_handler(move |progress| {
-        let done: i64 = progress.stages.iter().map(|stage| stage.num_completed_tasks).sum();
-        let done = u64::try_from(done).unwrap_or_default().min(tasks);
-        // Tasks that begin are progress, too.
-        let moved = done << 32 | u64::try_from(progress.num_inflight_tasks).unwrap_or_default();
-        seen.store(moved, Ordering::Relaxed);
-        meter.reach(done);
-    });
-    // Else one task would clean as many chunks as there are more of them than cores.
-    session.conf().set("spark.sql.leafNodeDefaultParallelism", &job.chunks.to_string())?;
-    let rows = session.sql(&job.sql)?.collect()?;
-    let mut collected = Collected::default();
-    for row in rows {
-        let field = |at| match row.get(at) {
-            Some(Value::String(text)) => text.as_str(),
-            _ => "",
-        };
-        collected.take(field(0), field(1).as_bytes()).map_err(Refusal::Ours)?;
-    }
-    Ok(collected)
-}
-
-/// Ends the job on the cluster, if that answers.
-async fn interrupt(session: oneshot::Receiver<SparkSession>, tag: String) {
-    let Ok(session) = session.await else { return };
-    let (told, done) = oneshot::channel();
-    std::thread::spawn(move || {
-        let _ = told.send(session.interrupt_tag(&tag).map(|jobs| jobs.len()).map_err(|error| shown(&error.message())));
-    });
-    match tokio::time::timeout(INTERRUPT, done).await {
-        Ok(Ok(Ok(jobs))) => debug!(jobs, "interrupted the Spark job"),
-        Ok(Ok(Err(error))) => debug!(error, "the Spark job could not be interrupted"),
-        _ => debug!("Spark does not answer; its job ends for nothing"),
-    }
-}
-
-/// The beginning of what Spark says, in one line.
-fn shown(words: &str) -> String {
-    let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(WORDS_MAX) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
     }
 }
 

@@ -21,7 +21,9 @@ use crate::{
 
 use super::{account, load, pauses};
 
+/// At most; a short lease is renewed several times, so that it outlives a heartbeat that failed.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
+const BEATS_PER_LEASE: u32 = 5;
 
 /// Why work stops before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,9 +116,10 @@ impl Job {
     }
 }
 
-/// Renews the lease once a second until the job has ended, and passes on what comes back.
+/// Renews the lease until the job has ended, and passes on what comes back.
 pub async fn keep_alive(job: Arc<Job>, shutdown: CancellationToken) {
-    let mut beats = tokio::time::interval(BEAT_EVERY);
+    let lease = job.pipeline.config.worker.lease;
+    let mut beats = tokio::time::interval(BEAT_EVERY.min(lease / BEATS_PER_LEASE));
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut missed = false;
     loop {
@@ -141,7 +144,7 @@ pub async fn keep_alive(job: Arc<Job>, shutdown: CancellationToken) {
             }
             Err(error) => {
                 if !std::mem::replace(&mut missed, true) {
-                    warn!(upload = %job.claim.id, %error, "a heartbeat failed; trying again each second");
+                    warn!(upload = %job.claim.id, %error, "a heartbeat failed; trying again");
                 }
             }
         }

@@ -147,13 +147,15 @@ async fn acknowledged(world: &World) -> i64 {
 async fn a_job_longer_than_the_poll_interval_neither_loses_its_partition_nor_runs_twice() {
     const INTERVAL_MS: u64 = 1_000;
     let mut world = on_services(MySql).await;
+    // Nobody dies here, and a busy disk keeps heartbeats waiting.
+    world.set("worker", "lease_s = 30");
     world.set("queue.kafka.properties", &format!("\"max.poll.interval.ms\" = \"{INTERVAL_MS}\""));
     let server = world.serve().await;
     let hold = Hold::at(&world, "cleaned");
     let mut worker = hold.worker(&world, "one", &[("worker", "slots = 1")]);
     let scene = Scene::begin(&server, 2_000).await;
     hold.reached(&mut worker).await;
-    // Heartbeats come once a second.
+    // With such a lease heartbeats come once a second.
     let mut connection = world.connect().await;
     let mut beats = async || {
         let beats: Option<u64> = connection.query_first("select beat from userdata_upload").await.unwrap();
