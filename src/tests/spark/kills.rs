@@ -3,6 +3,7 @@
 use crate::{
     cluster::{Cluster, HeldTask, kill, swept, until},
     hold::Hold,
+    same::{hard, hard_id},
     scene::Scene,
     world::{Server, World},
 };
@@ -107,6 +108,23 @@ async fn a_worker_killed_at(point: &'static str) {
     let _second = world.worker("two", &[]).await;
     ends_well(&scene, &world, &server).await;
     assert!(scene.history(&server).await.iter().any(|event| event.contains("stopped answering")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_that_are_hard_to_pass_on_are_gone_on_with_in_mid_range() {
+    let cluster = Cluster::shared().await;
+    let world = cluster.world().await;
+    let server = world.serve().await;
+    let hold = Hold::nth(&world, "loading", 20);
+    let mut first = hold.worker(&world, "one", &[]);
+    let id = server.put("users.csv", &hard(9_000, 7_000), &[]).await;
+    hold.reached(&mut first).await;
+    first.kill().await;
+    let _second = world.worker("two", &[]).await;
+    let counts = server.done(&id).await;
+    assert_eq!((counts.inserted, counts.duplicates, counts.rejected), (7_000, 2_000, 0));
+    let row = |number| (hard_id(number), (format!("a{number}"), "2017-03-07T00:00:00.000Z".to_owned()));
+    assert!(world.table().await == (0..7_000).map(row).collect(), "the table is not what the file holds");
 }
 
 macro_rules! killed {

@@ -81,10 +81,19 @@ fn clean(count: u32) -> Vec<u8> {
     file((0..count).map(|row| format!("{:08x},Name {row},2017-03-07 00:30:54", row.wrapping_mul(2_654_435_761))), "\n")
 }
 
+/// Rows whose ids hold what does not simply pass through a line of text, so many of them different.
+pub fn hard(rows: usize, ids: usize) -> Vec<u8> {
+    file((0..rows).map(|row| format!("\"{}\",a{row},2017-03-07", hard_id(row % ids))), "\n")
+}
+
+pub fn hard_id(number: usize) -> String {
+    let hard = ["a\tb", "a\\b", "\\N", "ü", "\u{1}", "=", "#!", "a\nb", "A", "\u{10ffff}"];
+    format!("{}{number}", hard[number % hard.len()])
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_stores_what_one_worker_stores() {
     let _cluster = Cluster::shared().await;
-    let hard = ["a\tb", "a\\b", "\\N", "ü", "\u{1}", "=", "#!", "a\u{b}", "A", "\u{10ffff}"];
     let ragged = |row: u32| match row % 7 {
         0 => format!("{row},a,2017-03-07,,"),
         3 => format!("{row},a,2017-03-07,x"),
@@ -102,14 +111,10 @@ async fn a_cluster_stores_what_one_worker_stores() {
             &["--existing", "replace"],
         ),
         ("not UTF-8", undecodable, &[]),
-        ("all duplicates", file((0..9_000).map(|row| format!("1,{},2017-03-07", row % 3)), "\n"), &[]),
+        ("one id 100,000 times", file((0..100_000).map(|row| format!("1,{},2017-03-07", row % 3)), "\n"), &[]),
         ("all rejects", file((0..9_000).map(|row| format!("{row},a,never")), "\n"), &[]),
         ("line ends of CR alone", file((0..9_000).map(|row| format!("{row},a,2017-03-{:02}", row % 40)), "\r"), &[]),
-        (
-            "ids that are hard to pass on",
-            file((0..9_000).map(|row| format!("\"{}{}\",a{row},2017-03-07", hard[row % 10], row % 700)), "\n"),
-            &["--existing", "replace"],
-        ),
+        ("ids that are hard to pass on", hard(9_000, 700), &["--existing", "replace"]),
     ];
     for (what, bytes, flags) in cases {
         let (on_spark, alone) = (with_spark().await, World::set_up(Database::MySql).await);
