@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `spool.json` | the spool's own id, made once |
 //! | `{id}.part` | bytes that are arriving; whoever receives them holds the file's lock |
-//! | `{id}.arrival.json` | who sends them and since when; of a resumable upload also what it goes on from |
+//! | `{id}.arrival.json` | who sends them and since when, unless they are through at once; of a resumable upload also what it goes on from |
 //! | `{id}.arrival.tmp` | the same before it has its name |
 //! | `{id}.info.tmp` | the info file before it has its name; its writer holds its lock |
 //! | `{id}.data` | the bytes of a received upload |
@@ -38,7 +38,7 @@ mod unfinished;
 mod writer;
 
 pub use arrival::{Arrival, Receiving, Resume};
-pub use incoming::Incoming;
+pub use incoming::{Incoming, SHOW_AFTER};
 
 /// A spool folder. Several processes may share one.
 #[derive(Debug)]

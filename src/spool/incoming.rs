@@ -2,7 +2,11 @@
 //! more arrive. So neither the network nor other uploads wait for the disk, memory stays constant, and an upload that
 //! waits for its sender holds no thread.
 
-use std::{mem, sync::Arc};
+use std::{
+    mem,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use tokio::task::{JoinError, JoinHandle};
@@ -25,6 +29,11 @@ const SYNC_BYTES: u64 = 16 << 20;
 /// Most bytes that are written and not synced: a disk that is slower than the sender holds it up.
 const UNSYNCED_BYTES: u64 = 128 << 20;
 
+/// An upload that is through before has no note of its arrival: a file less to make and to remove, and file systems
+/// are slow to make files where many were removed.
+pub const SHOW_AFTER: Duration = Duration::from_millis(200);
+const SHOW_BYTES: u64 = 4 << 20;
+
 /// The bytes of an arriving upload. Dropped before its end, nothing of it stays, unless it can be resumed.
 pub struct Incoming {
     id: UploadId,
@@ -36,6 +45,9 @@ pub struct Incoming {
     syncing: Option<JoinHandle<Result<()>>>,
     /// Size at which the last sync began.
     synced: u64,
+    begun: Instant,
+    /// Whether its note lies beside it.
+    shown: bool,
     /// The end of what was there before bytes whose checksum is to be compared.
     verified: Option<Point>,
 }
@@ -44,24 +56,26 @@ impl Spool {
     /// Begins an upload. `Transient` (service `Disk`) when there is no room for it.
     pub async fn begin(self: &Arc<Self>, arrival: Arrival) -> Result<Incoming> {
         let spool = self.clone();
-        Ok(Incoming::new(in_background(move || Writer::begin(spool, arrival)).await?))
+        Ok(Incoming::new(in_background(move || Writer::begin(spool, arrival)).await?, false))
     }
 
     /// Goes on with a resumable upload where it was left; `None` where there is none of that id. `Transient` (service
     /// `Disk`) when there is no room for the rest, or another process receives it.
     pub async fn resume(self: &Arc<Self>, id: UploadId) -> Result<Option<Incoming>> {
         let spool = self.clone();
-        Ok(in_background(move || Writer::resume(spool, id)).await?.map(Incoming::new))
+        Ok(in_background(move || Writer::resume(spool, id)).await?.map(|writer| Incoming::new(writer, true)))
     }
 }
 
 impl Incoming {
-    fn new(writer: Writer) -> Self {
+    fn new(writer: Writer, shown: bool) -> Self {
         Self {
             id: writer.arrival.id,
             waiting: Vec::new(),
             waiting_bytes: 0,
             synced: writer.size,
+            begun: Instant::now(),
+            shown,
             writer: Some(writer),
             writing: None,
             syncing: None,
@@ -113,10 +127,24 @@ impl Incoming {
         if self.waiting_bytes < BATCH_BYTES {
             return Ok(());
         }
-        self.settled().await?;
+        let size = self.settled().await?.size;
+        if size >= SHOW_BYTES || self.begun.elapsed() >= SHOW_AFTER {
+            self.show().await?;
+        }
         self.keep_syncing().await?;
         self.begin_writing();
         Ok(())
+    }
+
+    /// Lets others see that it is arriving.
+    pub async fn show(&mut self) -> Result<()> {
+        if mem::replace(&mut self.shown, true) {
+            return Ok(());
+        }
+        let writer = self.settled().await?;
+        let (note, spool) = (writer.arrival.clone(), writer.spool.clone());
+        let doing = format!("receiving upload {}", self.id);
+        in_background(move || note.write(&spool, false).map_err(|error| spool.disk_error(doing, error))).await
     }
 
     /// Hands what waits to the disk if that has nothing to do: for a sender that pauses.

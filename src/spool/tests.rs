@@ -101,6 +101,9 @@ async fn an_arriving_upload_is_seen_from_outside_and_safe_from_clean_ups() {
     let mut incoming = theirs.begin(note.clone()).await.unwrap();
     incoming.write(Bytes::from_static(b"12345")).await.unwrap();
     assert_eq!(ours.clean_orphans_older_than(std::time::Duration::ZERO).unwrap(), 0);
+    assert!(ours.receiving().unwrap().is_empty(), "it may be through at once");
+    incoming.show().await.unwrap();
+    assert_eq!(ours.clean_orphans_older_than(std::time::Duration::ZERO).unwrap(), 0);
     let seen = ours.receiving().unwrap();
     assert_eq!(seen.iter().map(|receiving| &receiving.arrival).collect::<Vec<_>>(), [&note]);
     let new = incoming.finish(upload(note.id)).await.unwrap();

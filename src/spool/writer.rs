@@ -58,11 +58,6 @@ impl Writer {
         if let Some(resume) = &mut arrival.resume {
             resume.boot = boot();
         }
-        // `pause` puts it on disk before the sender is told of the upload.
-        if let Err(error) = arrival.write(&spool, false) {
-            spool.erase(id);
-            return Err(spool.disk_error(doing(), error));
-        }
         let (part, hash) = (Arc::new(part), HashState::default());
         Ok(Self { spool, arrival, part, hash, size: 0, written, _room: room, ended: false })
     }

@@ -6,11 +6,12 @@ use std::fmt;
 use bytes::Bytes;
 use bytesize::ByteSize;
 use futures_util::{FutureExt, Stream, StreamExt};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     error::{Error, Result},
-    spool::Incoming,
+    spool::{Incoming, SHOW_AFTER},
 };
 
 use super::{Checksum, Offer, Receiver, Sniffer, pace::Paced};
@@ -82,7 +83,13 @@ impl Receiver {
                 Some(next) => next.transpose().map_err(|error| broke_off(&error)),
                 None => {
                     to.incoming.flush().await?;
-                    self.next(&mut body, &mut paced, overtaken).await
+                    match timeout(SHOW_AFTER, self.next(&mut body, &mut paced, overtaken)).await {
+                        Ok(next) => next,
+                        Err(_) => {
+                            to.incoming.show().await?;
+                            self.next(&mut body, &mut paced, overtaken).await
+                        }
+                    }
                 }
             };
             let bytes = match next {
