@@ -55,10 +55,12 @@ pub fn run_all(args: &UploadArgs) -> Result<Transfers> {
         let source = args.folder.join("source.csv");
         make(&source, files.size)?;
         let mut lines: Vec<Line> = Vec::new();
+        // Many files are removed at the end alone: a file system is slow to make files where many were just removed.
+        let kept = tempfile::tempdir_in(&args.folder)?;
         for round in 1..=args.rounds {
             for kind in [Kind::Userdata, Kind::Nginx, Kind::UserdataTus, Kind::Tusd] {
                 say(format_args!("{}: {}, round {round} of {}", files.name, kind.name(), args.rounds));
-                for (way, durable, wall_s) in measure(&args.folder, kind, files, &source)? {
+                for (way, durable, wall_s) in measure(kept.path(), kind, files, &source)? {
                     match lines.iter_mut().find(|line| line.way == way) {
                         Some(line) => line.wall_s.push(wall_s),
                         None => lines.push(Line {
@@ -113,9 +115,9 @@ fn make(path: &Path, size: u64) -> Result<()> {
 
 /// The ways that one transfer measures, with what is on disk when the sender has its answer.
 fn measure(folder: &Path, kind: Kind, files: &Files, source: &Path) -> Result<Vec<(String, &'static str, f64)>> {
-    let place = folder.join("server");
+    let place = tempfile::tempdir_in(folder)?.keep();
     let running = Running::start(kind, &place)?;
-    let config = folder.join("curl");
+    let config = place.join("curl");
     fs::write(&config, requests(&running, files, source))?;
     // What others left for the disk to do is not this one's.
     rustix::fs::sync();
@@ -137,7 +139,9 @@ fn measure(folder: &Path, kind: Kind, files: &Files, source: &Path) -> Result<Ve
         return Err(format!("{} kept {bytes} bytes of {}", kind.name(), files.size * files.count).into());
     }
     drop(running);
-    fs::remove_dir_all(&place)?;
+    if files.count == 1 {
+        fs::remove_dir_all(&place)?;
+    }
     Ok(match kept.durable {
         true => vec![(kind.name().into(), "file, account, names", answered_s)],
         false => vec![

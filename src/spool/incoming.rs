@@ -111,6 +111,7 @@ impl Incoming {
         }
         let (note, spool) = (writer.note(writer.point()), writer.spool.clone());
         self.verified = Some(writer.point());
+        self.shown = true;
         let doing = format!("receiving upload {}", self.id);
         in_background(move || note.write(&spool, true).map_err(|error| spool.disk_error(doing, error))).await
     }
@@ -231,7 +232,8 @@ impl Incoming {
             return Err(error);
         }
         let Some(writer) = self.writer.take() else { return Err(self.died()) };
-        in_background(move || writer.finish(new)).await
+        let has_note = self.shown;
+        in_background(move || writer.finish(new, has_note)).await
     }
 
     /// Leaves a resumable upload to whoever goes on with it, without the bytes that were not accepted. What it returns

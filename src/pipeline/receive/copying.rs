@@ -83,12 +83,11 @@ impl Receiver {
                 Some(next) => next.transpose().map_err(|error| broke_off(&error)),
                 None => {
                     to.incoming.flush().await?;
-                    match timeout(SHOW_AFTER, self.next(&mut body, &mut paced, overtaken)).await {
-                        Ok(next) => next,
-                        Err(_) => {
-                            to.incoming.show().await?;
-                            self.next(&mut body, &mut paced, overtaken).await
-                        }
+                    if let Ok(next) = timeout(SHOW_AFTER, self.next(&mut body, &mut paced, overtaken)).await {
+                        next
+                    } else {
+                        to.incoming.show().await?;
+                        self.next(&mut body, &mut paced, overtaken).await
                     }
                 }
             };
