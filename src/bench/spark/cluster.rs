@@ -44,7 +44,15 @@ impl Cluster {
         // What is fetched once is no part of a start.
         run(Command::new(script).args(["install", "spark"]))?;
         let began = Instant::now();
-        run(Command::new(script).args(["start", "spark"]).env("USERDATA_SERVICES", services))?;
+        let mut start = Command::new(script);
+        start.args(["start", "spark"]).env("USERDATA_SERVICES", services);
+        // Its executors hand their variables on to the program, which takes those of its prefix for settings.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("USERDATA_BENCH_") {
+                start.env_remove(name);
+            }
+        }
+        run(&mut start)?;
         let start_s = began.elapsed().as_secs_f64();
         let folder = services.join("spark");
         let text = |name: &str| {
