@@ -87,7 +87,7 @@ pub fn hard(rows: usize, ids: usize) -> Vec<u8> {
 }
 
 pub fn hard_id(number: usize) -> String {
-    let hard = ["a\tb", "a\\b", "\\N", "ü", "\u{1}", "=", "#!", "a\nb", "A", "\u{10ffff}"];
+    let hard = ["a\tb", "a\\b", "\\N", "ü", "\u{1}", "=", "#!", "a\u{b}", "a\nb", "A", "\u{10ffff}"];
     format!("{}{number}", hard[number % hard.len()])
 }
 
