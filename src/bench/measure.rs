@@ -116,6 +116,15 @@ fn ticks(path: &str, field: usize) -> Result<f64> {
     Ok(two?.iter().sum::<u64>() as f64 / TICKS_PER_S)
 }
 
+/// Keeps this process's own settings from a command: `userdata` takes every variable of that prefix for one of its own.
+pub fn forget_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("USERDATA_") {
+            command.env_remove(name);
+        }
+    }
+}
+
 /// Runs a command to its end; what it printed, or an error that holds it.
 pub fn run(command: &mut Command) -> Result<Output> {
     let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;

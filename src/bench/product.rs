@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Result,
     database::{DATABASE, PASSWORD, Server, USER},
-    measure::{Stopwatch, Usage, ended, run, wait},
+    measure::{Stopwatch, Usage, ended, forget_settings, run, wait},
 };
 
 /// What it says of an upload.
@@ -64,11 +64,7 @@ impl Product {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_userdata"));
         command.args(arguments).current_dir(&self.folder);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("USERDATA_") {
-                command.env_remove(name);
-            }
-        }
+        forget_settings(&mut command);
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
     }

@@ -45,13 +45,9 @@ impl Cluster {
         run(Command::new(script).args(["install", "spark"]))?;
         let began = Instant::now();
         let mut start = Command::new(script);
+        // Its executors hand their variables on to the program.
+        measure::forget_settings(&mut start);
         start.args(["start", "spark"]).env("USERDATA_SERVICES", services);
-        // Its executors hand their variables on to the program, which takes those of its prefix for settings.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("USERDATA_BENCH_") {
-                start.env_remove(name);
-            }
-        }
         run(&mut start)?;
         let start_s = began.elapsed().as_secs_f64();
         let folder = services.join("spark");

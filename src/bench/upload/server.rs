@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Result, measure::run};
+use crate::{
+    Result,
+    measure::{forget_settings, run},
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -143,11 +146,7 @@ fn userdata(folder: &Path, port: u16) -> Result<Command> {
     fs::write(folder.join("Config.toml"), config)?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_userdata"));
     command.arg("serve").current_dir(folder);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("USERDATA_") {
-            command.env_remove(name);
-        }
-    }
+    forget_settings(&mut command);
     Ok(command)
 }
 
