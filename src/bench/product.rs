@@ -26,6 +26,13 @@ pub struct Counts {
     pub already_present: u64,
 }
 
+#[derive(Debug, Deserialize)]
+struct Listed {
+    id: String,
+    #[serde(flatten)]
+    counts: Counts,
+}
+
 /// A folder of its own, removed with the value.
 #[derive(Debug)]
 pub struct Product {
@@ -91,15 +98,23 @@ impl Product {
 
     /// What it says of the only upload there is.
     pub fn counts(&self) -> Result<Counts> {
+        self.only().map(|upload| upload.counts)
+    }
+
+    /// The whole rejects CSV of the only upload there is.
+    pub fn rejects(&self) -> Result<Vec<u8>> {
+        Ok(run(&mut self.command(&["rejects", &self.only()?.id]))?.stdout)
+    }
+
+    fn only(&self) -> Result<Listed> {
         #[derive(Deserialize)]
-        struct Listed {
-            uploads: Vec<Counts>,
+        struct Page {
+            uploads: Vec<Listed>,
         }
-        let listed: Listed = serde_json::from_slice(&run(&mut self.command(&["status", "--json"]))?.stdout)?;
-        match listed.uploads[..] {
-            [counts] => Ok(counts),
-            _ => Err(format!("the ledger holds {} uploads instead of one", listed.uploads.len()).into()),
-        }
+        let page: Page = serde_json::from_slice(&run(&mut self.command(&["status", "--json"]))?.stdout)?;
+        let [only] = <[Listed; 1]>::try_from(page.uploads)
+            .map_err(|uploads| format!("the ledger holds {} uploads instead of one", uploads.len()))?;
+        Ok(only)
     }
 
     pub fn embedded_database(&self) -> PathBuf {

@@ -4,14 +4,14 @@
 mod cluster;
 mod report;
 
-use std::{fs, path::PathBuf, sync::atomic::Ordering};
+use std::{cell::OnceCell, fs, path::PathBuf, sync::atomic::Ordering};
 
 use cluster::Cluster;
 use report::{Line, Report};
 
 use crate::{
     Result, SparkArgs, archive,
-    database::{Engine, Server},
+    database::{DATABASE, Engine, Server},
     product::{Counts, Product, Settings},
     report::Machine,
     rows::{self, Expected, Ids, Kind, Times},
@@ -57,6 +57,17 @@ pub fn run(args: &SparkArgs) -> Result<Report> {
 struct Input {
     path: PathBuf,
     expected: Expected,
+    /// What the first upload made of it.
+    outcome: OnceCell<Outcome>,
+}
+
+/// What must be the same whoever cleaned the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Outcome {
+    /// The server's checksum over all rows.
+    table: String,
+    /// Lines, reasons, rows.
+    rejects: Vec<u8>,
 }
 
 impl Scene<'_> {
@@ -66,7 +77,7 @@ impl Scene<'_> {
         let expected =
             rows::write(&path, rows, &kind).map_err(|error| format!("writing {}: {error}", path.display()))?;
         say(format_args!("made {name}: {rows} rows, {} MB", expected.bytes / 1_000_000));
-        Ok(Input { path, expected })
+        Ok(Input { path, expected, outcome: OnceCell::new() })
     }
 
     /// One worker, and Spark, in alternating order: of each the round with the median time.
@@ -81,7 +92,8 @@ impl Scene<'_> {
         Ok(rounds.map(report::median))
     }
 
-    /// One import into an empty table, its counts compared.
+    /// One import into an empty table; its counts are compared with the generator's, table and rejects with those of
+    /// the imports before.
     fn measure(&self, input: &Input, spark: bool) -> Result<Line> {
         self.database.empty()?;
         let mut more = self.archive.clone();
@@ -111,6 +123,11 @@ impl Scene<'_> {
             return Err(format!("the counts are {counts:?} instead of {wanted:?}").into());
         }
         let way = if spark { "Spark" } else { "one worker" };
+        let table = self.database.ask(&format!("CHECKSUM TABLE {DATABASE}.userinfo EXTENDED"))?;
+        let outcome = Outcome { table, rejects: product.rejects()? };
+        if input.outcome.get_or_init(|| outcome.clone()) != &outcome {
+            return Err(format!("after {way} the table or the rejects are not what they were before").into());
+        }
         say(format_args!("{way}: {rows} rows in {:.1} s", usage.wall_s));
         Ok(Line {
             rows,
