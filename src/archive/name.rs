@@ -54,9 +54,14 @@ pub fn beside(name: &str, suffix: &str) -> String {
     format!("{name}{suffix}")
 }
 
-/// The name of a chunk of an original that is kept in parts.
+/// The folder of the chunks of an original that is kept in parts.
+pub fn chunks(name: &str) -> String {
+    format!("{name}.chunks")
+}
+
+/// The name of one of them.
 pub fn chunk(name: &str, number: u32) -> String {
-    format!("{name}.chunks/{number:06}")
+    format!("{}/{number:06}", chunks(name))
 }
 
 /// The name under which `name` is written until it is whole: in the same folder, of the claim with this fence number

@@ -1,7 +1,7 @@
 //! The archive stage: the original's name is chosen once and written to the ledger, then its bytes are stored under a
 //! temp name that carries the claim's fence, measured and renamed, and its info is laid beside it.
 
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 #[cfg(feature = "spark")]
 use crate::archive::original::PartsList;
@@ -162,5 +162,29 @@ pub async fn remove_temp(job: &Job) {
             debug!(upload = %job.claim.id, %error, "the temp file of a lost claim stays for its successor to remove");
             return;
         }
+    }
+}
+
+/// Takes back what there is of a cancelled upload's original, for nobody goes on with it; as far as that works at once.
+pub async fn remove_unfinished(job: &Job) {
+    let removed = async {
+        let (upload, archive) = (job.upload().await?, &job.pipeline.archive);
+        if upload.archived_ms.is_some() {
+            return Ok(());
+        }
+        let original = base_name(&upload);
+        for fence in 1..=job.claim.fence.number {
+            archive.remove(&name::temp(&original, job.claim.id, fence)).await?;
+        }
+        if comes_in_chunks(&job.pipeline.config, &upload) {
+            let folder = name::chunks(&original);
+            for chunk in archive.list(&folder).await? {
+                archive.remove(&format!("{folder}/{chunk}")).await?;
+            }
+        }
+        Ok::<_, Error>(())
+    };
+    if let Err(error) = removed.await {
+        warn!(upload = %job.claim.id, %error, "what was transferred of a cancelled upload stays in the archive");
     }
 }

@@ -52,7 +52,11 @@ impl Worker {
                 archive::remove_temp(job).await;
                 Ok(Ended::Lost)
             }
-            (Kind::Stopped, Some(job::Stop::Cancel)) => job.finish_cancelled().await,
+            (Kind::Stopped, Some(job::Stop::Cancel)) => {
+                // While the claim holds: once it is cancelled it may be opened again.
+                archive::remove_unfinished(job).await;
+                job.finish_cancelled().await
+            }
             (Kind::Stopped, _) => {
                 store.release(claim, Release::HandedBack).await?;
                 Ok(Ended::HandedBack)

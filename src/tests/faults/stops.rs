@@ -97,6 +97,24 @@ async fn a_transfer_that_was_handed_back_goes_on_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_that_was_cancelled_leaves_nothing_in_the_archive() {
+    let world = on_services(MySql).await;
+    let server = world.serve().await;
+    let hold = Hold::at(&world, "transfer");
+    let mut worker = hold.worker(&world, "one", &[]);
+    let scene = Scene::begin(&server, LONG).await;
+    hold.reached(&mut worker).await;
+    let in_archive = || world.archived().into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    let begun = in_archive();
+    assert!(matches!(&*begun, [name] if name.ends_with(".part")), "in the archive is {begun:?}");
+    let cancelled = server.http.post(format!("{}/uploads/{}/cancel", server.url, scene.id)).send().await.unwrap();
+    assert_eq!(cancelled.status(), 202);
+    server.until_state(&scene.id, "cancelled").await;
+    hold.release();
+    assert!(in_archive().is_empty(), "in the archive is {:?}\n{}", in_archive(), worker.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_load_that_was_handed_back_goes_on_behind_its_watermark() {
     let world = on_services(MariaDb).await;
     let server = world.serve().await;
