@@ -150,7 +150,7 @@ impl Spool {
         new.place = self.place(new.id, new.place.server);
         let doing = || format!("loading upload {from} again as {}", new.id);
         fs::hard_link(self.path(from), self.path(new.id)).map_err(|error| self.disk_error(doing(), error))?;
-        commit::Commit { spool: self, info: &new, part: None, is_resumable: false, has_note: false }
+        commit::Commit { spool: self, info: &new, part: None, is_resumable: false }
             .run()
             .map_err(|error| self.disk_error(doing(), error))?;
         Ok(new)

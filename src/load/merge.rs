@@ -152,7 +152,7 @@ impl Merge {
         while users.len() < max_rows.max(1) && (users.is_empty() || users.bytes() < max_bytes) {
             let Some((run, block, span)) = self.next_span()? else { break };
             let (text, ends) = span.text(block);
-            let text = std::str::from_utf8(text).ok();
+            let text = simdutf8::basic::from_utf8(text).ok();
             let text = text.filter(|text| ends.iter().all(|end| text.is_char_boundary(*end)));
             let Some(text) = text else { return Err(self.runs[run].damaged()) };
             users.push_text(text, ends, span.good, span.conflicting);

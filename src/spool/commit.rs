@@ -20,8 +20,6 @@ pub(super) struct Commit<'a> {
     pub part: Option<&'a File>,
     /// Whether it can be tried again after an error.
     pub is_resumable: bool,
-    /// Whether a note of its arrival lies beside it.
-    pub has_note: bool,
 }
 
 /// The locked info file on its way to its name: the lock tells others that its writer lives.
@@ -52,9 +50,7 @@ impl Commit<'_> {
                 return Err(error);
             }
         }
-        if self.has_note
-            && let Err(error) = remove_if_there(&self.spool.file(self.info.id, ARRIVAL))
-        {
+        if let Err(error) = remove_if_there(&self.spool.file(self.info.id, ARRIVAL)) {
             warn!(upload = %self.info.id, %error, "the note of an arrival stays in the spool until the next start");
         }
         Ok(())

@@ -232,8 +232,7 @@ impl Incoming {
             return Err(error);
         }
         let Some(writer) = self.writer.take() else { return Err(self.died()) };
-        let has_note = self.shown;
-        in_background(move || writer.finish(new, has_note)).await
+        in_background(move || writer.finish(new)).await
     }
 
     /// Leaves a resumable upload to whoever goes on with it, without the bytes that were not accepted. What it returns

@@ -149,7 +149,7 @@ fn after_a_crash_behind_any_step_there_is_no_upload_or_a_whole_one() {
             part.lock().unwrap();
             part.write_all(b"12345").unwrap();
             fs::write(spool.file(new.id, ARRIVAL), "{}").unwrap();
-            let commit = Commit { spool: &spool, info: &new, part: Some(&part), is_resumable: false, has_note: true };
+            let commit = Commit { spool: &spool, info: &new, part: Some(&part), is_resumable: false };
             let mut locked = Locked::default();
             for step in &STEPS[..taken] {
                 commit.take(*step, &mut locked).unwrap();
@@ -294,7 +294,7 @@ async fn a_resumable_upload_is_whole_again_after_a_death_behind_any_step_of_its_
             let part = File::open(spool.file(id, PART)).unwrap();
             part.lock().unwrap();
             let new = upload(id);
-            let commit = Commit { spool: &spool, info: &new, part: Some(&part), is_resumable: true, has_note: true };
+            let commit = Commit { spool: &spool, info: &new, part: Some(&part), is_resumable: true };
             let mut locked = Locked::default();
             for step in &STEPS[..taken] {
                 commit.take(*step, &mut locked).unwrap();

@@ -146,8 +146,8 @@ impl Writer {
         Ok(note)
     }
 
-    /// Makes an upload of what was written. `has_note`: a note of its arrival lies beside it.
-    pub fn finish(mut self, mut new: NewUpload, has_note: bool) -> Result<NewUpload> {
+    /// Makes an upload of what was written.
+    pub fn finish(mut self, mut new: NewUpload) -> Result<NewUpload> {
         new.size = self.size;
         new.sha256 = Some(self.hash.sha256());
         new.sample = Some(hash::sample(&self.part, self.size).map_err(|error| self.failed(error))?);
@@ -155,7 +155,7 @@ impl Writer {
         new.place = self.spool.place(new.id, new.place.server.take());
         self.ended = true;
         let is_resumable = self.is_resumable();
-        let commit = Commit { spool: &self.spool, info: &new, part: Some(&self.part), is_resumable, has_note };
+        let commit = Commit { spool: &self.spool, info: &new, part: Some(&self.part), is_resumable };
         commit.run().map_err(|error| self.failed(error))?;
         Ok(new)
     }

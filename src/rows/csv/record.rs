@@ -34,7 +34,7 @@ impl<'a> Record<'a> {
 
     /// All fields as UTF-8, validated in one go; `None` where one of them is none.
     pub fn utf8(&self) -> Option<Utf8Record<'a>> {
-        let text = std::str::from_utf8(self.text).ok()?;
+        let text = simdutf8::basic::from_utf8(self.text).ok()?;
         // Without an ASCII byte between them two fields may be halves of one character.
         let apart = self.between > 0 || self.ends.iter().all(|end| text.is_char_boundary(*end));
         apart.then_some(Utf8Record { record: *self, text })

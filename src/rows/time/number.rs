@@ -4,6 +4,10 @@ use chrono::{DateTime, NaiveDateTime};
 
 use super::moment::{Basis, Fault, Fields, Moment};
 
+/// Of a calendar time without seconds. The same twelve digits with any other year are milliseconds: those of a time
+/// between 1973 and 2001, beside which the year 9783 would be the stranger reading.
+const YEARS: std::ops::Range<u64> = 1900..2100;
+
 /// `None`: the text is no bare number.
 pub fn read(text: &str) -> Result<Option<Moment>, Fault> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -19,7 +23,9 @@ pub fn read(text: &str) -> Result<Option<Moment>, Fault> {
     let moment = match digits.len() {
         8 => Moment { local: calendar(number * 1_000_000)?, basis: Basis::Zone },
         14 => Moment { local: calendar(number)?, basis: Basis::Zone },
-        12 if calendar(number * 100).is_ok() => return Err(Fault::TWELVE_DIGITS),
+        12 if YEARS.contains(&(number / 100_000_000)) && calendar(number * 100).is_ok() => {
+            return Err(Fault::TWELVE_DIGITS);
+        }
         9 | 10 => epoch(number, 1)?,
         12 | 13 => epoch(number, 1_000)?,
         15 | 16 => epoch(number, 1_000_000)?,

@@ -125,10 +125,17 @@ fn eight_and_fourteen_digits_are_calendar_times_or_nothing() {
 
 #[test]
 fn twelve_digits_that_may_be_a_calendar_time_are_refused_unless_a_format_decides() {
-    refuses(&utc(), "time_ambiguous", &["201703071230", "978307200000"]);
+    refuses(&utc(), "time_ambiguous", &["201703071230", "190001010000", "209912312359"]);
     let formats = times("UTC", &["%Y%m%d%H%M"]);
     reads(&formats, "201703071230", "2017-03-07T12:30:00.000Z", How::Format(0), Shift::None);
-    reads(&utc(), "946684800000", "2000-01-01T00:00:00.000Z", How::Epoch, Shift::None);
+    for (digits, time) in [
+        ("946684800000", "2000-01-01T00:00:00.000Z"),
+        ("978307200000", "2001-01-01T00:00:00.000Z"),
+        ("189912312359", "1976-01-08T01:25:12.359Z"),
+        ("210001010000", "1976-08-27T13:36:50.000Z"),
+    ] {
+        reads(&utc(), digits, time, How::Epoch, Shift::None);
+    }
 }
 
 #[test]
