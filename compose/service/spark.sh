@@ -27,12 +27,14 @@ launch() {
             SPARK_DAEMON_MEMORY=256m "$home/bin/spark-class" org.apache.spark.deploy.worker.Worker --host 127.0.0.1 \
                 --cores 1 --memory 1g --webui-port $((port + 2 + ${1#worker-})) --work-dir "$folder/$1" "$master" & ;;
         connect)
+            # A stream of answers ends after a second, not after two minutes: so every job's is gone on with by another.
             SPARK_DAEMON_MEMORY=1g "$home/bin/spark-submit" --class org.apache.spark.sql.connect.service.SparkConnectServer \
                 --name "Spark Connect server" --master "$master" --executor-memory 1g \
                 --conf spark.connect.grpc.binding.address=127.0.0.1 --conf spark.connect.grpc.binding.port="$port" \
                 --conf spark.driver.host=127.0.0.1 --conf spark.ui.enabled=false \
                 --conf spark.driver.extraJavaOptions="${quick[*]}" \
                 --conf spark.executor.extraJavaOptions="${quick[*]}" \
+                --conf spark.connect.execute.reattachable.senderMaxStreamDuration=1s \
                 --conf spark.scheduler.minRegisteredResourcesRatio=1 & ;;
     esac
     name_of[$!]=$1

@@ -1,19 +1,15 @@
-//! The client of Spark Connect: one statement, watched while it runs. The crate's calls block, and try again by
-//! themselves for minutes, so they have a thread of their own; what is waited for here is their answer, or a reason to
-//! give the job up.
+//! The client of Spark Connect: one statement, watched while it runs. Calls try again by themselves for minutes; what is
+//! waited for here is their answer, or a reason to give the job up.
 
 mod call;
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
 use secrecy::{ExposeSecret, SecretString};
-use tokio::{net::TcpStream, sync::oneshot};
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -22,7 +18,7 @@ use crate::{
     error::{Error, Result, Service},
     meter::Meter,
 };
-use call::{Refusal, shown};
+use call::{Refusal, Session, shown};
 
 /// Where Connect listens, if the address does not say.
 const PORT: u16 = 15002;
@@ -107,26 +103,18 @@ impl Remote {
     ///
     /// `Transient`, service `Spark`: the server cannot be reached or refuses, or the job showed no progress. Any other
     /// service: an executor waits for it. `Stopped`: `stop` was cancelled, and the job interrupted.
-    pub async fn run(&self, job: Job, meter: Meter, stop: &CancellationToken) -> Result<Collected> {
-        let (answer, mut answered) = oneshot::channel();
-        let (begun, session) = oneshot::channel();
-        let progress = Arc::new(AtomicU64::new(0));
-        let (url, tag, timeout) = (self.url(job.session), job.tag.clone(), job.timeout);
-        let seen = Arc::clone(&progress);
-        let thread = std::thread::Builder::new().name("spark".into()).spawn(move || {
-            // Nobody listens any more where the job was given up.
-            let _ = answer.send(call::execute(&url, &job, begun, &meter, &seen));
-        });
-        thread.map_err(|error| Error::fatal("spark_thread", "starting a thread for Spark").because(error))?;
-        let given_up = tokio::select! {
-            answered = &mut answered => {
-                let answered = answered.map_err(|_| Error::fatal("panic", "running a Spark job"))?;
-                return self.meant(answered).await;
-            }
-            () = stop.cancelled() => Error::stopped("running a Spark job"),
-            why = self.watch(&progress, timeout) => why,
+    pub async fn run(&self, job: Job, meter: &Meter, stop: &CancellationToken) -> Result<Collected> {
+        let session = match Session::open(&self.url(job.session)).await {
+            Ok(session) => session,
+            Err(refusal) => return self.meant(Err(refusal)).await,
         };
-        call::interrupt(session, tag).await;
+        let progress = AtomicU64::new(0);
+        let given_up = tokio::select! {
+            answered = session.execute(&job, meter, &progress) => return self.meant(answered).await,
+            () = stop.cancelled() => Error::stopped("running a Spark job"),
+            why = self.watch(&progress, job.timeout) => why,
+        };
+        session.interrupt(&job.tag).await;
         Err(given_up)
     }
 

@@ -27,7 +27,7 @@ const INDEX: File = file("text/html; charset=utf-8", include_str!("page/index.ht
 const ICON: File = file("image/svg+xml", include_str!("page/favicon.svg"));
 
 /// Style and scripts: each module is a file of its own, and the browser puts them together.
-const PARTS: [(&str, File); 22] = [
+const PARTS: [(&str, File); 23] = [
     text!("text/css; charset=utf-8", "page.css"),
     text!("text/javascript; charset=utf-8", "actions.js"),
     text!("text/javascript; charset=utf-8", "again.js"),
@@ -38,6 +38,7 @@ const PARTS: [(&str, File); 22] = [
     text!("text/javascript; charset=utf-8", "ends.js"),
     text!("text/javascript; charset=utf-8", "form.js"),
     text!("text/javascript; charset=utf-8", "history.js"),
+    text!("text/javascript; charset=utf-8", "kept.js"),
     text!("text/javascript; charset=utf-8", "live.js"),
     text!("text/javascript; charset=utf-8", "main.js"),
     text!("text/javascript; charset=utf-8", "parts.js"),

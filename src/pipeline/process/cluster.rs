@@ -107,7 +107,7 @@ async fn made(job: &Job, upload: &Upload, source: Arc<dyn Source>, remote: &Remo
     };
     #[cfg(feature = "faults")]
     crate::faults::hold("spark").await;
-    let collected = remote.run(asked, job.meter.clone(), &job.stop).await?;
+    let collected = remote.run(asked, &job.meter, &job.stop).await?;
     let Manifest { tally, parts, rejects, raw } = collected.check(&plan, &index.segments)?;
     #[cfg(feature = "faults")]
     crate::faults::hold("collected").await;

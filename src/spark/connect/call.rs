@@ -1,17 +1,25 @@
-//! The blocking part: what is asked of a session, and what it tells meanwhile.
+//! What is asked of a session, and what it tells meanwhile.
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-use spark_connect::{SparkError, SparkSession, row::Value};
-use tokio::sync::oneshot;
+use arrow_array::{RecordBatch, cast::AsArray};
+use arrow_ipc::reader::StreamReader;
+use arrow_schema::ArrowError;
+use spark_connect_core::{ChannelBuilder, RetryPolicy, SparkConnectClient, SparkError};
+use spark_connect_proto::{
+    ExecutePlanRequest, ExecutePlanResponse, Plan, ReattachExecuteRequest, ReattachOptions, Relation,
+    ReleaseExecuteRequest, Sql, UserContext,
+    execute_plan_request::{RequestOption, request_option},
+    execute_plan_response::{ArrowBatch, ExecutionProgress, ResponseType},
+    plan, relation,
+    release_execute_request::{Release, ReleaseAll},
+};
 use tracing::{debug, warn};
+use uuid::Uuid;
 
 use super::Job;
 use crate::{
@@ -22,6 +30,12 @@ use crate::{
 
 /// How long an interrupt may take; a job that was not interrupted ends for nothing.
 const INTERRUPT: Duration = Duration::from_secs(5);
+/// How long the server may take to forget a job that has ended; it does so by itself, too.
+const RELEASE: Duration = Duration::from_secs(5);
+/// Before a stream that ended is gone on with.
+const REATTACH_PAUSE: Duration = Duration::from_millis(100);
+/// After one that broke off, or could not be gone on with. Who watches the job gives it up if that does not help.
+const BROKEN_PAUSE: Duration = Duration::from_secs(1);
 /// Longest piece of what Spark says that is passed on, characters: it likes to tell all of its stack.
 const WORDS_MAX: usize = 600;
 
@@ -37,71 +51,173 @@ impl From<SparkError> for Refusal {
     }
 }
 
-/// Runs the job to its end. `seen` changes with whatever the cluster does.
-pub fn execute(
-    url: &str,
-    job: &Job,
-    begun: oneshot::Sender<SparkSession>,
-    meter: &Meter,
-    seen: &Arc<AtomicU64>,
-) -> Result<Collected, Refusal> {
-    let session = SparkSession::builder().remote(url).get_or_create()?;
-    // Who waits may have gone.
-    let _ = begun.send(session.clone());
-    // What an earlier attempt left running would only take executors from this one.
-    let left = session.interrupt_all()?;
-    if !left.is_empty() {
-        warn!(jobs = left.len(), "interrupted a Spark job that an earlier attempt had left");
-    }
-    session.add_tag(&job.tag)?;
-    let (meter, seen, tasks) = (meter.clone(), Arc::clone(seen), job.tasks);
-    let ended = Mutex::new(HashMap::new());
-    session.register_progress_handler(move |progress| {
-        let stages = progress.stages.iter().map(|stage| (stage.stage_id, stage.num_completed_tasks));
-        // Tasks that begin, or are done again, are progress, too.
-        let told: i64 = stages.clone().map(|(_, tasks)| tasks).sum();
-        let moved = told << 32 | progress.num_inflight_tasks;
-        seen.store(moved.cast_unsigned(), Ordering::Relaxed);
-        let done = completed(&mut ended.lock().unwrap_or_else(PoisonError::into_inner), stages);
-        meter.reach(done.min(tasks));
-    });
-    // Else one task would clean as many chunks as there are more of them than cores.
-    session.conf().set("spark.sql.leafNodeDefaultParallelism", &job.chunks.to_string())?;
-    let rows = session.sql(&job.sql)?.collect()?;
-    let mut collected = Collected::default();
-    for row in rows {
-        let field = |at| match row.get(at) {
-            Some(Value::String(text)) => text.as_str(),
-            _ => "",
-        };
-        collected.take(field(0), field(1).as_bytes()).map_err(Refusal::Ours)?;
-    }
-    Ok(collected)
+/// A session on the server. Its calls try again by themselves for minutes.
+pub struct Session {
+    client: SparkConnectClient,
 }
 
-/// Tasks that have ended until now, of all stages: told are only the stages that run at the moment, as id and ended
-/// tasks. `ended` keeps what was told of each.
-fn completed(ended: &mut HashMap<i64, i64>, told: impl Iterator<Item = (i64, i64)>) -> u64 {
-    for (stage, tasks) in told {
-        let ended = ended.entry(stage).or_default();
+impl Session {
+    /// Connects with its first call.
+    pub async fn open(url: &str) -> Result<Self, Refusal> {
+        Ok(Self { client: SparkConnectClient::connect(&ChannelBuilder::parse(url)?).await? })
+    }
+
+    /// Runs the job to its end. `seen` changes with whatever the cluster does.
+    pub async fn execute(&self, job: &Job, meter: &Meter, seen: &AtomicU64) -> Result<Collected, Refusal> {
+        // What an earlier attempt left running would only take executors from this one.
+        let left = self.client.interrupt_all().await?;
+        if !left.is_empty() {
+            warn!(jobs = left.len(), "interrupted a Spark job that an earlier attempt had left");
+        }
+        // Else one task would clean as many chunks as there are more of them than cores.
+        self.client.set_config("spark.sql.leafNodeDefaultParallelism", &job.chunks.to_string()).await?;
+        let operation = Uuid::new_v4().to_string();
+        let (mut collected, mut ended) = (Collected::default(), HashMap::new());
+        let told = |response: ExecutePlanResponse| {
+            match response.response_type {
+                Some(ResponseType::ArrowBatch(batch)) => take(&mut collected, &batch)?,
+                Some(ResponseType::ExecutionProgress(progress)) => {
+                    seen.store(moved(&progress), Ordering::Relaxed);
+                    meter.reach(completed(&mut ended, &progress).min(job.tasks));
+                }
+                Some(ResponseType::ResultComplete(_)) => return Ok(true),
+                _ => {}
+            }
+            Ok(false)
+        };
+        self.follow(self.request(job, &operation), &operation, told).await?;
+        self.release(operation).await;
+        Ok(collected)
+    }
+
+    /// Passes on what an execution tells, until `told` says that this was the end. The server ends a stream after two
+    /// minutes (`spark.connect.execute.reattachable.senderMaxStreamDuration`) or a gigabyte, and a line may break: the
+    /// execution goes on, and so does another stream behind the last response that came.
+    async fn follow(
+        &self,
+        request: ExecutePlanRequest,
+        operation: &str,
+        mut told: impl FnMut(ExecutePlanResponse) -> Result<bool>,
+    ) -> Result<(), Refusal> {
+        let again = RetryPolicy::default();
+        let mut stream = Some(self.client.execute_plan(request).await?);
+        let mut last = None;
+        loop {
+            let pause = match &mut stream {
+                None => BROKEN_PAUSE,
+                Some(stream) => match stream.message().await {
+                    Ok(Some(response)) => {
+                        last = Some(response.response_id.clone());
+                        if told(response).map_err(Refusal::Ours)? {
+                            return Ok(());
+                        }
+                        continue;
+                    }
+                    Ok(None) => REATTACH_PAUSE,
+                    Err(status) if again.can_retry(&status) => BROKEN_PAUSE,
+                    Err(status) => return Err(SparkError::from_grpc_status(status).into()),
+                },
+            };
+            tokio::time::sleep(pause).await;
+            debug!(operation, "going on with what a Spark job tells");
+            stream = match self.client.reattach_execute(self.reattach(operation, last.clone())).await {
+                Ok(stream) => Some(stream),
+                Err(error) if error.grpc_code() == Some(super::UNAVAILABLE) => None,
+                Err(error) => return Err(error.into()),
+            };
+        }
+    }
+
+    fn request(&self, job: &Job, operation: &str) -> ExecutePlanRequest {
+        let sql = relation::RelType::Sql(Sql { query: job.sql.clone(), ..Sql::default() });
+        let root = plan::OpType::Root(Relation { rel_type: Some(sql), ..Relation::default() });
+        let reattachable = request_option::RequestOption::ReattachOptions(ReattachOptions { reattachable: true });
+        ExecutePlanRequest {
+            session_id: self.client.session_id().into(),
+            user_context: Some(self.user()),
+            operation_id: Some(operation.into()),
+            plan: Some(Plan { op_type: Some(root) }),
+            request_options: vec![RequestOption { request_option: Some(reattachable) }],
+            tags: vec![job.tag.clone()],
+            ..ExecutePlanRequest::default()
+        }
+    }
+
+    fn reattach(&self, operation: &str, last: Option<String>) -> ReattachExecuteRequest {
+        ReattachExecuteRequest {
+            session_id: self.client.session_id().into(),
+            user_context: Some(self.user()),
+            operation_id: operation.into(),
+            last_response_id: last,
+            ..ReattachExecuteRequest::default()
+        }
+    }
+
+    fn user(&self) -> UserContext {
+        UserContext { user_id: self.client.user_id().unwrap_or_default().into(), ..UserContext::default() }
+    }
+
+    /// Lets the server forget what it told.
+    async fn release(&self, operation: String) {
+        let request = ReleaseExecuteRequest {
+            session_id: self.client.session_id().into(),
+            user_context: Some(self.user()),
+            operation_id: operation,
+            release: Some(Release::ReleaseAll(ReleaseAll {})),
+            ..ReleaseExecuteRequest::default()
+        };
+        match tokio::time::timeout(RELEASE, self.client.release_execute(request)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => debug!(error = shown(&error.message()), "Spark keeps what it told for a while"),
+            Err(_) => debug!("Spark does not answer; it keeps what it told for a while"),
+        }
+    }
+
+    /// Ends the job on the cluster, if that answers.
+    pub async fn interrupt(&self, tag: &str) {
+        match tokio::time::timeout(INTERRUPT, self.client.interrupt_tag(tag)).await {
+            Ok(Ok(jobs)) => debug!(jobs = jobs.len(), "interrupted the Spark job"),
+            Ok(Err(error)) => debug!(error = shown(&error.message()), "the Spark job could not be interrupted"),
+            Err(_) => debug!("Spark does not answer; its job ends for nothing"),
+        }
+    }
+}
+
+/// Takes the rows of a piece of the result.
+fn take(collected: &mut Collected, batch: &ArrowBatch) -> Result<()> {
+    let unreadable =
+        |error: ArrowError| Error::fatal("spark_result", "reading the result of a Spark job").because(error);
+    for rows in StreamReader::try_new(&*batch.data, None).map_err(unreadable)? {
+        let rows: RecordBatch = rows.map_err(unreadable)?;
+        let column = |at: usize| rows.columns().get(at).and_then(|column| column.as_string_opt::<i32>());
+        let (Some(what), Some(told)) = (column(0), column(1)) else {
+            return Err(Error::fatal(
+                "spark_result",
+                "reading the result of a Spark job: it is not two columns of text",
+            ));
+        };
+        for (what, told) in what.iter().zip(told) {
+            collected.take(what.unwrap_or_default(), told.unwrap_or_default().as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+/// A number that changes with all that goes on: tasks that begin, or are done again, are progress, too.
+fn moved(progress: &ExecutionProgress) -> u64 {
+    let ended: i64 = progress.stages.iter().map(|stage| stage.num_completed_tasks).sum();
+    (ended << 32 | progress.num_inflight_tasks).cast_unsigned()
+}
+
+/// Tasks that have ended until now, of all stages: told are only the stages that run at the moment. `ended` keeps what
+/// was told of each.
+fn completed(ended: &mut HashMap<i64, i64>, progress: &ExecutionProgress) -> u64 {
+    for stage in &progress.stages {
+        let ended = ended.entry(stage.stage_id).or_default();
         // Of a stage that is run again for an executor that was lost, less may be told than before.
-        *ended = tasks.max(*ended);
+        *ended = stage.num_completed_tasks.max(*ended);
     }
     u64::try_from(ended.values().sum::<i64>()).unwrap_or_default()
-}
-
-/// Ends the job on the cluster, if that answers.
-pub async fn interrupt(session: oneshot::Receiver<SparkSession>, tag: String) {
-    let Ok(session) = session.await else { return };
-    let (told, done) = oneshot::channel();
-    std::thread::spawn(move || {
-        let _ = told.send(session.interrupt_tag(&tag).map(|jobs| jobs.len()).map_err(|error| shown(&error.message())));
-    });
-    match tokio::time::timeout(INTERRUPT, done).await {
-        Ok(Ok(Ok(jobs))) => debug!(jobs, "interrupted the Spark job"),
-        Ok(Ok(Err(error))) => debug!(error, "the Spark job could not be interrupted"),
-        _ => debug!("Spark does not answer; its job ends for nothing"),
-    }
 }
 
 /// The beginning of what Spark says, in one line.
@@ -115,6 +231,8 @@ pub fn shown(words: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use spark_connect_proto::execute_plan_response::execution_progress::StageInfo;
+
     use super::*;
 
     #[test]
@@ -123,7 +241,11 @@ mod tests {
         let told: [(&[(i64, i64)], u64); 6] =
             [(&[(0, 2)], 2), (&[(0, 5)], 5), (&[(1, 1)], 6), (&[(0, 4), (1, 1)], 6), (&[], 6), (&[(1, 3)], 8)];
         for (stages, done) in told {
-            assert_eq!(completed(&mut ended, stages.iter().copied()), done, "{stages:?}");
+            let stage =
+                |&(stage_id, num_completed_tasks)| StageInfo { stage_id, num_completed_tasks, ..StageInfo::default() };
+            let progress =
+                ExecutionProgress { stages: stages.iter().map(stage).collect(), ..ExecutionProgress::default() };
+            assert_eq!(completed(&mut ended, &progress), done, "{stages:?}");
         }
     }
 }

@@ -1,29 +1,16 @@
 // Uploads that were begun in this browser: remembered, so that another visit to the page goes on where they were, and
 // shows those whose end nobody saw. What a file is called does not make it the same file: its size and both its ends do.
 
-const KEY = "userdata.begun";
-const MOST = 50;
+import { list } from "./kept.js";
+
+// Each {id, address, name, size, sample, account, alive, sent}.
+const { all, keep } = list("userdata.begun", 50);
 
 // Of what another tab sends right now this is renewed.
 const ALIVE_MS = 15_000;
 
-// Each {id, address, name, size, sample, account, alive, sent}.
-function all() {
-  try {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]");
-    return Array.isArray(kept) ? kept : [];
-  } catch {
-    return [];
-  }
-}
-
 // Those of an account.
 export const of = (account) => all().filter((entry) => entry.account === account);
-
-function keep(list) {
-  // Without room, or where storage is switched off, the upload goes on; only a reload would not know of it.
-  try { localStorage.setItem(KEY, JSON.stringify(list.slice(-MOST))); } catch { /* said above */ }
-}
 
 export function remember(entry) {
   keep([...all().filter((other) => other.id !== entry.id), entry]);

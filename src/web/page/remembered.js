@@ -1,21 +1,8 @@
 // How files with certain columns were read, for the next one that has the same: kept in this browser when asked to.
 
-const KEY = "userdata.remembered";
-const MOST = 40;
+import { list } from "./kept.js";
 
-function all() {
-  try {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]");
-    return Array.isArray(kept) ? kept : [];
-  } catch {
-    return [];
-  }
-}
-
-function keep(list) {
-  // Where storage is switched off, nothing is remembered, and nothing else suffers.
-  try { localStorage.setItem(KEY, JSON.stringify(list.slice(-MOST))); } catch { /* said above */ }
-}
+const { all, keep } = list("userdata.remembered", 40);
 
 // What files are like each other by: the names of their columns. Without names there is nothing to know them by.
 export function likeness(columns) {
