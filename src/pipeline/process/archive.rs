@@ -1,6 +1,8 @@
 //! The archive stage: the original's name is chosen once and written to the ledger, then its bytes are stored under a
 //! temp name that carries the claim's fence, measured and renamed, and its info is laid beside it.
 
+use std::ops::Range;
+
 use tracing::{debug, info, warn};
 
 #[cfg(feature = "spark")]
@@ -144,10 +146,14 @@ fn temp_name(job: &Job, chosen: &str) -> String {
 
 /// What claims that died while they wrote a file left behind. A stopped one that wakes up finds its temp file gone.
 async fn remove_older_temps(job: &Job, file: &str) -> Result<()> {
-    for fence in 1..job.claim.fence.number {
-        let temp = name::temp(file, job.claim.id, fence);
-        if job.unless_stopped(job.pipeline.archive.remove(&temp)).await? {
-            debug!(upload = %job.claim.id, fence, "removed what an earlier claim left in the archive");
+    job.unless_stopped(remove_temps(job, file, 1..job.claim.fence.number)).await
+}
+
+/// Removes what claims with these fences have begun of a file.
+async fn remove_temps(job: &Job, file: &str, fences: Range<u64>) -> Result<()> {
+    for fence in fences {
+        if job.pipeline.archive.remove(&name::temp(file, job.claim.id, fence)).await? {
+            debug!(upload = %job.claim.id, file, fence, "removed from the archive what a claim had begun");
         }
     }
     Ok(())
@@ -165,7 +171,7 @@ pub async fn remove_temp(job: &Job) {
     }
 }
 
-/// Takes back what there is of a cancelled upload's original, for nobody goes on with it; as far as that works at once.
+/// Takes back what was begun of a cancelled upload's original, for nobody goes on with it; as far as that works at once.
 pub async fn remove_unfinished(job: &Job) {
     let removed = async {
         let (upload, archive) = (job.upload().await?, &job.pipeline.archive);
@@ -173,10 +179,10 @@ pub async fn remove_unfinished(job: &Job) {
             return Ok(());
         }
         let original = base_name(&upload);
-        for fence in 1..=job.claim.fence.number {
-            archive.remove(&name::temp(&original, job.claim.id, fence)).await?;
-        }
+        remove_temps(job, &original, 1..job.claim.fence.number + 1).await?;
         if comes_in_chunks(&job.pipeline.config, &upload) {
+            // It must not name what is gone.
+            archive.remove(&name::beside(&original, name::PARTS)).await?;
             let folder = name::chunks(&original);
             for chunk in archive.list(&folder).await? {
                 archive.remove(&format!("{folder}/{chunk}")).await?;
