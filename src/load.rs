@@ -21,6 +21,7 @@ mod sizes;
 pub(crate) mod tally;
 #[cfg(test)]
 mod tests;
+mod write_behind;
 
 pub use file::{CleanFile, Job};
 pub use merge::Merge;

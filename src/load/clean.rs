@@ -18,6 +18,7 @@ use super::{
     segment::{SegmentRows, Sink},
     sizes::Sizes,
     tally::Tally,
+    write_behind::WriteBehind,
 };
 use crate::{
     error::{Error, Result},
@@ -79,6 +80,7 @@ pub struct Cleaning<'a> {
     pub options: &'a RowOptions,
     pub sizes: &'a Sizes,
     pub folder: &'a Folder,
+    pub behind: WriteBehind,
     /// The lowest segment that failed, `u32::MAX` while there is none: those behind it give up.
     pub failed: AtomicU32,
 }
@@ -139,7 +141,7 @@ impl Cleaning<'_> {
         let name = format!("{:06}-{}.run", account.segment.number, account.runs.len());
         let mut staged = self.folder.stage(&name)?;
         let totals = self.write_run(&mut staged, arena).map_err(|error| staged.failed(error))?;
-        staged.publish()?;
+        self.behind.write_out(staged.publish_open()?);
         account.runs.push(RunFile { name, totals });
         Ok(())
     }

@@ -24,6 +24,7 @@ use super::{
     segments,
     sizes::Sizes,
     tally::Tally,
+    write_behind::WriteBehind,
 };
 use crate::{
     blocking,
@@ -168,16 +169,15 @@ impl Preparation {
         let manifest = self.manifest()?;
         let expanded = manifest.expanded_bytes.map(|_| self.expanded());
         let reading = expanded.as_ref().unwrap_or(&self.received);
-        let sizes = match manifest.index.segments.last() {
-            Some(last) => self.sizes(last.offset + last.length),
-            None => self.sizes(0),
-        };
+        let input_bytes = manifest.index.segments.last().map_or(0, |last| last.offset + last.length);
+        let sizes = self.sizes(input_bytes);
         let cleaning = Cleaning {
             reading,
             index: &manifest.index,
             options: &self.job.options,
             sizes: &sizes,
             folder: &self.folder,
+            behind: WriteBehind::new(input_bytes),
             failed: AtomicU32::new(u32::MAX),
         };
         let (accounts, runs) =

@@ -105,10 +105,16 @@ pub struct Staged {
 impl Staged {
     /// Gives the whole file its name.
     pub fn publish(self) -> Result<()> {
+        self.publish_open().map(drop)
+    }
+
+    /// As `publish`; also gives the file.
+    pub fn publish_open(self) -> Result<File> {
         let Self { out, temp, path } = self;
         let publish = || {
-            out.into_inner().map_err(io::IntoInnerError::into_error)?;
-            std::fs::rename(&temp.0, &path)
+            let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+            std::fs::rename(&temp.0, &path)?;
+            Ok(file)
         };
         publish().map_err(|error| disk(&path, error))
     }

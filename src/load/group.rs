@@ -49,6 +49,6 @@ fn merge_group(group: &[Run], name: &str, cleaning: &Cleaning<'_>) -> Result<Run
         let doing = format!("merging runs that stand for {good} rows into one that stands for {}", totals.good);
         return Err(Error::fatal("rows_lost", doing));
     }
-    staged.publish()?;
+    cleaning.behind.write_out(staged.publish_open()?);
     Run::open(&path)
 }

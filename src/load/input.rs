@@ -2,14 +2,16 @@
 //! and an error keeps what it was.
 
 use std::{
-    io::{self, Read},
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    path::Path,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, ReadBuf, Take},
+    io::{AsyncRead, AsyncReadExt, ReadBuf},
     runtime::Handle,
 };
 use tokio_util::{
@@ -35,14 +37,19 @@ pub struct Reading {
 impl Reading {
     /// Reads from `offset`, at most `length` bytes; fewer where the source ends.
     pub fn open(&self, offset: u64, length: u64) -> Result<Input> {
-        let bytes = self.wait(self.source.open(offset))?;
-        let reader = Stoppable {
-            bytes,
-            stopped: Box::pin(self.stop.clone().cancelled_owned()),
-            name: self.source.name(),
-            meter: self.meter.clone(),
+        self.check_stop()?;
+        let name = self.source.name();
+        // This thread may wait for the disk itself: to be handed each piece by another takes longer than reading it.
+        let from: Box<dyn Read + Send> = match self.source.path() {
+            Some(path) => Box::new(open_at(path, offset).map_err(|error| unreadable(&name, error))?.take(length)),
+            None => {
+                let bytes = self.wait(self.source.open(offset))?;
+                let stopped = Box::pin(self.stop.clone().cancelled_owned());
+                let bytes = Stoppable { bytes, stopped, name: name.clone() }.take(length);
+                Box::new(SyncIoBridge::new_with_handle(bytes, self.runtime.clone()))
+            }
         };
-        Ok(SyncIoBridge::new_with_handle(reader.take(length), self.runtime.clone()))
+        Ok(Input { from, name, meter: self.meter.clone(), stop: self.stop.clone() })
     }
 
     pub fn size(&self) -> Result<u64> {
@@ -71,15 +78,36 @@ impl Reading {
     }
 }
 
+fn open_at(path: &Path, offset: u64) -> io::Result<File> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(offset))?;
+    Ok(file)
+}
+
 /// Errors are `Error`s inside of `io::Error`; `as_error` takes them out.
-pub type Input = SyncIoBridge<Take<Stoppable>>;
+pub struct Input {
+    from: Box<dyn Read + Send>,
+    name: String,
+    meter: Meter,
+    stop: CancellationToken,
+}
+
+impl Read for Input {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.stop.is_cancelled() {
+            return Err(io::Error::other(stopped(&self.name)));
+        }
+        let read = self.from.read(into).map_err(|error| io::Error::other(unreadable(&self.name, error)))?;
+        self.meter.add(read as u64);
+        Ok(read)
+    }
+}
 
 /// Ends every read when the job is told to stop.
-pub struct Stoppable {
+struct Stoppable {
     bytes: Bytes,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
     name: String,
-    meter: Meter,
 }
 
 impl AsyncRead for Stoppable {
@@ -87,10 +115,7 @@ impl AsyncRead for Stoppable {
         if self.stopped.as_mut().poll(context).is_ready() {
             return Poll::Ready(Err(io::Error::other(stopped(&self.name))));
         }
-        let before = into.filled().len();
-        let read = std::task::ready!(Pin::new(&mut self.bytes).poll_read(context, into));
-        self.meter.add((into.filled().len() - before) as u64);
-        Poll::Ready(read.map_err(|error| io::Error::other(unreadable(&self.name, error))))
+        Pin::new(&mut self.bytes).poll_read(context, into)
     }
 }
 

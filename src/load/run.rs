@@ -28,8 +28,8 @@ pub use write::RunWriter;
 const MAGIC: [u8; 8] = *b"UDRUN\0\0\x02";
 const TAIL_BYTES: u64 = 4 * 8 + 4 + 8;
 const BLOCK_HEAD_BYTES: usize = 8;
-/// First ids of blocks that a run keeps in memory, to choose ranges from.
-const SAMPLES_MAX: u64 = 64;
+/// First ids of blocks that a run keeps in memory, to choose ranges from; and the first block's.
+const SAMPLES: u64 = 64;
 /// Buffers of blocks grow in such steps: blocks differ by less than a row.
 const BUFFER_STEP_BYTES: usize = 4 << 10;
 
@@ -62,6 +62,8 @@ enum Body {
 #[derive(Debug, Clone)]
 pub struct Sample {
     pub id: Vec<u8>,
+    /// From this one to the next sample.
+    pub blocks: u64,
     /// In the file.
     offset: u64,
     length: u32,
@@ -76,7 +78,7 @@ pub struct Run {
     pub totals: Totals,
     /// Where the blocks end.
     blocks_end: u64,
-    /// Of some of the blocks, evenly spread, the first block's among them.
+    /// Of the first block, and of others at equal distances.
     pub samples: Vec<Sample>,
     pub last_id: Vec<u8>,
 }
@@ -97,24 +99,32 @@ impl Run {
         let (totals, index) = run.read_index()?;
         run.blocks_end = totals.bytes - TAIL_BYTES - index.len() as u64;
         run.totals = totals;
-        let step = totals.blocks.div_ceil(SAMPLES_MAX).max(1) as usize;
+        let step = totals.blocks.div_ceil(SAMPLES).max(1);
+        // Runs of one file are alike: taken at the same blocks, their samples would all lie near the same few ids.
+        let phase = u64::from(totals.crc32) % step;
         let (mut at, mut starts) = (0, Vec::new());
-        for (number, entry) in entries(&index).enumerate() {
-            if number as u64 == totals.blocks {
+        for (number, entry) in (0..).zip(entries(&index)) {
+            if number == totals.blocks {
                 run.last_id = entry.id.to_vec();
-            } else if number % step == 0 {
-                starts.push((at, entry.id));
+                starts.push((number, at, entry.id));
+            } else if number == 0 || number % step == phase {
+                starts.push((number, at, entry.id));
             }
             at += entry.bytes();
         }
-        let ends = starts.iter().skip(1).map(|(at, _)| *at).chain([index.len()]);
-        let sample = |(&(start, id), end): (&(usize, &[u8]), usize)| Sample {
-            id: id.to_vec(),
-            offset: run.blocks_end + start as u64,
-            length: (end - start) as u32,
-            crc32: crc32(&[&index[start..end]]),
+        // The last entry is no block's, but the end of all; it belongs to the last sample's part.
+        let sample = |pair: &[(u64, usize, &[u8])]| {
+            let ((number, start, id), (next, end, _)) = (pair[0], pair[1]);
+            let end = if next == totals.blocks { index.len() } else { end };
+            Sample {
+                id: id.to_vec(),
+                blocks: next - number,
+                offset: run.blocks_end + start as u64,
+                length: (end - start) as u32,
+                crc32: crc32(&[&index[start..end]]),
+            }
         };
-        run.samples = starts.iter().zip(ends).map(sample).collect();
+        run.samples = starts.windows(2).map(sample).collect();
         Ok(run)
     }
 
