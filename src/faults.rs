@@ -12,9 +12,9 @@
 //!   `on-disk` (received, not in the ledger), `claimed`, `transfer` (some bytes are in the archive), `renamed` (all
 //!   are, under their name), `archived` (the ledger says so), `cleaning` (nothing read yet), `row` (each good row, while
 //!   cleaning), `spark` (the cluster is about to be asked), `collected` (it has answered, and nothing is accepted),
-//!   `cleaned` (nothing split yet), `rejects` (they are in the archive), `split` (nothing stored yet),
-//!   `transaction` (rows put, not committed), `loading` (committed in mid-range), `finish` (all stored, not `done`),
-//!   `done` (no receipt in the archive).
+//!   `chunk` (one more of the original's chunks has its name), `cleaned` (nothing split yet), `rejects` (they are in the
+//!   archive), `split` (nothing stored yet), `transaction` (rows put, not committed), `loading` (committed in
+//!   mid-range), `finish` (all stored, not `done`), `done` (no receipt in the archive).
 
 use std::{
     path::Path,

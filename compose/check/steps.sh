@@ -41,7 +41,8 @@ free_port() {
 token=
 ask() { curl --silent --show-error ${token:+--header "Authorization: Bearer $token"} "$@"; }
 
-# upload_to_done [SECONDS]: 2000 rows of its own; sets `upload` to its id. Waits for it (60 s).
+# upload_to_done: 2000 rows of its own; sets `upload` to its id. Waits for it, at most `patience` seconds.
+patience=60
 uploads=0
 upload_to_done() {
     local answer
@@ -49,7 +50,7 @@ upload_to_done() {
     answer=$(seq 2000 | awk -v n="$uploads" 'BEGIN { print "id,name,time_of_start" } { print n "-" $1 ",NAME " $1 ",2017-03-07 12:30:54" }' |
         ask --fail-with-body --upload-file - "$server/uploads/users.csv") || failed "the upload was refused: $answer"
     upload=$(jq -r .id <<<"$answer")
-    within "${1:-60}" "the upload $upload is done" is_done "$upload"
+    within "$patience" "the upload $upload is done" is_done "$upload"
     [[ $(rows_of "$upload") == 2000 ]] || failed "not all rows were stored: $(ask "$server/uploads/$upload")"
 }
 

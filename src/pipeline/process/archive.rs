@@ -67,6 +67,8 @@ pub async fn keep_chunks(job: &Job, upload: &Upload, chosen: &str, list: PartsLi
         }
         chunk.file.name = name;
         job.meter.add(chunk.file.size);
+        #[cfg(feature = "faults")]
+        crate::faults::hold("chunk").await;
     }
     let json = serde_json::to_vec_pretty(&list)
         .map_err(|error| Error::fatal("parts_list", "writing the list of an original's chunks").because(error))?;

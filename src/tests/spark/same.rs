@@ -7,9 +7,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    cluster::Cluster,
+    cluster::{Cluster, swept},
+    hold::Hold,
     process::{self, Role},
-    world::{Database, World, free_port, service},
+    world::{Database, Server, World, free_port, service},
 };
 
 /// A world whose files are done by Spark.
@@ -156,9 +157,8 @@ async fn without_spark_an_upload_waits_or_is_done_by_the_worker_and_says_so() {
     waiting.terminate().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn executors_bring_the_original_into_the_archive_in_chunks_and_it_is_read_back_whole() {
-    let _cluster = Cluster::shared().await;
+/// A world whose executors take the file from the server, and store the original in chunks.
+async fn archiving_in_chunks() -> (World, Server) {
     let mut world = World::on_services(Database::MySql);
     let port = free_port();
     let url = format!("http://127.0.0.1:{port}");
@@ -173,6 +173,13 @@ async fn executors_bring_the_original_into_the_archive_in_chunks_and_it_is_read_
     world.run(&["topic", "create"]).await.expect(0);
     world.run(&["db", "init"]).await.expect(0);
     let server = world.serve().await.with_token("another-token-of-this-test");
+    (world, server)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn executors_bring_the_original_into_the_archive_in_chunks_and_it_is_read_back_whole() {
+    let _cluster = Cluster::shared().await;
+    let (world, server) = archiving_in_chunks().await;
     let _worker = world.worker("one", &[]).await;
 
     let bytes = [b"\xef\xbb\xbf".to_vec(), clean(20_000)].concat();
@@ -196,7 +203,8 @@ async fn executors_bring_the_original_into_the_archive_in_chunks_and_it_is_read_
     for file in spooled.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(&id)) {
         std::fs::remove_file(file).unwrap();
     }
-    let answer = server.http.get(format!("{url}/uploads/{id}/content")).header("range", "bytes=70000-").send().await;
+    let answer =
+        server.http.get(format!("{}/uploads/{id}/content", server.url)).header("range", "bytes=70000-").send().await;
     let rest = answer.unwrap().bytes().await.unwrap();
     assert!(rest == bytes[70_000..], "{} bytes", rest.len());
     let again = world.run(&["again", &id, "--existing", "replace"]).await.expect(0).stdout();
@@ -204,4 +212,24 @@ async fn executors_bring_the_original_into_the_archive_in_chunks_and_it_is_read_
     let counts = server.done(&new).await;
     assert_eq!((counts.inserted, counts.duplicates), (0, 20_000));
     assert_eq!(world.archived().iter().filter(|(name, _)| name.contains("users.csv.chunks/")).count(), chunks.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_an_upload_that_is_cancelled_no_chunk_stays_in_the_archive() {
+    let _cluster = Cluster::shared().await;
+    let (world, server) = archiving_in_chunks().await;
+    let hold = Hold::nth(&world, "chunk", 3);
+    let mut worker = hold.worker(&world, "one", &[]);
+    let id = server.put("users.csv", &clean(10_000), &[]).await;
+    hold.reached(&mut worker).await;
+    let chunks = || world.archived().into_iter().filter(|(name, _)| name.contains("/users.csv")).count();
+    assert_eq!(chunks(), 3);
+    let cancelled = server.http.post(format!("{}/uploads/{id}/cancel", server.url)).send().await.unwrap();
+    assert_eq!(cancelled.status(), 202);
+    worker.logged("stopping the work").await;
+    hold.release();
+    server.until_state(&id, "cancelled").await;
+    assert_eq!(chunks(), 0, "{}", worker.log());
+    let _sweeper = world.worker("sweeper", &[]).await;
+    swept(&world).await;
 }
