@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    sync::mpsc::{Sender, channel},
+    sync::mpsc::{SyncSender, sync_channel},
     thread,
 };
 
@@ -12,8 +12,11 @@ use tracing::debug;
 /// A smaller file is loaded before the kernel would write its runs, and then they are gone.
 const LONG_LOAD_BYTES: u64 = 256 << 20;
 
+/// Files that wait, open, for a disk that is slower than the cleaning; the kernel writes those that find no place.
+const WAITING: usize = 8;
+
 /// Hands finished files to a thread, which ends when it has written out the last one. Nobody waits for it.
-pub struct WriteBehind(Option<Sender<File>>);
+pub struct WriteBehind(Option<SyncSender<File>>);
 
 impl WriteBehind {
     /// For a file of `input_bytes`.
@@ -21,7 +24,7 @@ impl WriteBehind {
         if input_bytes < LONG_LOAD_BYTES {
             return Self(None);
         }
-        let (sender, receiver) = channel::<File>();
+        let (sender, receiver) = sync_channel::<File>(WAITING);
         thread::spawn(move || {
             for file in receiver {
                 // What the disk did not take is noticed when the run is read: by its checksums.
@@ -35,8 +38,7 @@ impl WriteBehind {
 
     pub fn write_out(&self, file: File) {
         if let Some(sender) = &self.0 {
-            // Without the thread the kernel does it.
-            let _ = sender.send(file);
+            let _ = sender.try_send(file);
         }
     }
 }
