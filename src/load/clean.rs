@@ -80,6 +80,7 @@ pub struct Cleaning<'a> {
     pub options: &'a RowOptions,
     pub sizes: &'a Sizes,
     pub folder: &'a Folder,
+    /// Takes finished run files.
     pub behind: WriteBehind,
     /// The lowest segment that failed, `u32::MAX` while there is none: those behind it give up.
     pub failed: AtomicU32,

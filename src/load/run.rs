@@ -104,10 +104,11 @@ impl Run {
         let phase = u64::from(totals.crc32) % step;
         let (mut at, mut starts) = (0, Vec::new());
         for (number, entry) in (0..).zip(entries(&index)) {
-            if number == totals.blocks {
+            let is_end = number == totals.blocks;
+            if is_end {
                 run.last_id = entry.id.to_vec();
-                starts.push((number, at, entry.id));
-            } else if number == 0 || number % step == phase {
+            }
+            if is_end || number == 0 || number % step == phase {
                 starts.push((number, at, entry.id));
             }
             at += entry.bytes();
