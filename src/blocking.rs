@@ -1,9 +1,15 @@
 //! Work that blocks, on a thread for it.
 
+use std::time::Duration;
+
 use tokio::{
     sync::oneshot,
     task::{JoinError, spawn_blocking},
 };
+use tokio_util::sync::CancellationToken;
+
+/// How long work that was told to stop may take to notice.
+const NOTICES_WITHIN: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(10) };
 
 /// Runs `work`, which goes on when the future is dropped. The error is its panic.
 ///
@@ -16,6 +22,22 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
     });
     spawn_blocking(work).await?;
     Ok(answered.try_recv().expect("it has ended, so it has answered"))
+}
+
+/// As `run`. `None` when `stop` was cancelled and the work has not ended `NOTICES_WITHIN` of that: it hangs where nobody
+/// can end it, in reading from a mount that does not answer, and is left to itself.
+pub async fn run_until<T: Send + 'static>(
+    stop: &CancellationToken,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Option<T>, JoinError> {
+    let hangs = async {
+        stop.cancelled().await;
+        tokio::time::sleep(NOTICES_WITHIN).await;
+    };
+    tokio::select! {
+        ended = run(work) => ended.map(Some),
+        () = hangs => Ok(None),
+    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::{
     folder::Folder,
     group, gzip,
     index::{self, Index},
-    input::Reading,
+    input::{Reading, stopped},
     merge::Merge,
     range,
     run::Run,
@@ -103,9 +103,13 @@ impl CleanFile {
     pub(super) async fn prepare_sized(mut job: Job, sizes: Option<Sizes>) -> Result<Self> {
         job.stop = job.stop.child_token();
         let _stops_when_dropped = job.stop.clone().drop_guard();
-        let runtime = Handle::current();
-        let prepared = blocking::run(move || Preparation::open(job, sizes, runtime)?.run());
-        prepared.await.unwrap_or_else(|panic| Err(Error::fatal("panic", "cleaning the file").because(panic)))
+        let (stop, name, runtime) = (job.stop.clone(), job.source.name(), Handle::current());
+        let prepared = blocking::run_until(&stop, move || Preparation::open(job, sizes, runtime)?.run());
+        match prepared.await {
+            Ok(Some(prepared)) => prepared,
+            Ok(None) => Err(stopped(&name)),
+            Err(panic) => Err(Error::fatal("panic", "cleaning the file").because(panic)),
+        }
     }
 
     pub fn cleaned(&self) -> &Cleaned {

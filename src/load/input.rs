@@ -80,7 +80,9 @@ impl Reading {
 
 fn open_at(path: &Path, offset: u64) -> io::Result<File> {
     let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(offset))?;
+    if offset > 0 {
+        file.seek(SeekFrom::Start(offset))?;
+    }
     Ok(file)
 }
 
@@ -119,7 +121,8 @@ impl AsyncRead for Stoppable {
     }
 }
 
-fn stopped(name: &str) -> Error {
+/// The job was told to stop.
+pub fn stopped(name: &str) -> Error {
     Error::stopped(format!("reading {name}"))
 }
 

@@ -22,7 +22,12 @@ use crate::{
     blocking,
     config::{self, SparkFallback, SparkSource},
     error::{Error, Result, Service},
-    load::{folder::Folder, index, index::Index, input::Reading},
+    load::{
+        folder::Folder,
+        index,
+        index::Index,
+        input::{Reading, stopped},
+    },
     pipeline::reach,
     rows::{GZIP_HEAD_BYTES, RejectWriter, is_gzip},
     source::{self, Source},
@@ -181,7 +186,8 @@ async fn prepared(job: &Job, upload: &Upload, source: Arc<dyn Source>) -> Result
     let key = serde_json::json!([Version::own(), options, expected, chunk_bytes, ranges]);
     let (meter, stop, runtime) = (job.meter.clone(), job.stop.clone(), Handle::current());
     let (folder, reading) = (job.work.clone(), Reading { source, meter, stop, runtime });
-    let done = blocking::run(move || {
+    let name = reading.source.name();
+    let done = blocking::run_until(&job.stop, move || {
         let folder = Folder::open(&folder, &reading.stop)?;
         let kept = folder.read_json::<Kept>(INDEX).filter(|kept| kept.key == key && expected.is_some());
         if let Some(Kept { prepared, .. }) = kept {
@@ -196,7 +202,11 @@ async fn prepared(job: &Job, upload: &Upload, source: Arc<dyn Source>) -> Result
         folder.write_json(INDEX, &kept)?;
         Ok(kept.prepared)
     });
-    done.await.unwrap_or_else(|panic| Err(Error::fatal("panic", "indexing the file").because(panic)))
+    match done.await {
+        Ok(Some(done)) => done,
+        Ok(None) => Err(stopped(&name)),
+        Err(panic) => Err(Error::fatal("panic", "indexing the file").because(panic)),
+    }
 }
 
 /// Reads parts to their ends: an error, code `archived_file_changed`, where one is not what the executor wrote.
