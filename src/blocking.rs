@@ -47,4 +47,13 @@ mod tests {
         assert_eq!(super::run(|| 7).await.unwrap(), 7);
         assert!(super::run(|| panic!("on purpose")).await.unwrap_err().is_panic());
     }
+    #[tokio::test]
+    async fn work_that_does_not_notice_a_stop_is_left_to_itself() {
+        let (hanging, never) = std::sync::mpsc::channel::<()>();
+        let stop = tokio_util::sync::CancellationToken::new();
+        stop.cancel();
+        assert!(super::run_until(&stop, move || never.recv()).await.unwrap().is_none());
+        drop(hanging);
+        assert_eq!(super::run_until(&stop, || 7).await.unwrap(), Some(7));
+    }
 }

@@ -80,9 +80,7 @@ impl Reading {
 
 fn open_at(path: &Path, offset: u64) -> io::Result<File> {
     let mut file = File::open(path)?;
-    if offset > 0 {
-        file.seek(SeekFrom::Start(offset))?;
-    }
+    file.seek(SeekFrom::Start(offset))?;
     Ok(file)
 }
 

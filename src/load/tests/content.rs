@@ -1,8 +1,5 @@
 //! What content is refused, and what becomes of sources that fail.
 
-use std::{fs::File, os::unix::fs::OpenOptionsExt};
-
-use rustix::fs::{FileType, Mode, OFlags};
 use tempfile::TempDir;
 use tokio::io::AsyncRead;
 
@@ -10,7 +7,7 @@ use super::{TINY, WHOLE, csv, files, gzip, job, prepare, read, sha256, some_rows
 use crate::{
     error::{Error, Kind, Result, Service},
     load::CleanFile,
-    source::{Bytes, FileSource, MemorySource, Source},
+    source::{Bytes, MemorySource, Source},
     store::Bounds,
     upload::{Stage, Unit},
 };
@@ -146,29 +143,6 @@ fn a_source_that_never_answers_does_not_keep_a_job_from_stopping() {
         tokio::task::yield_now().await;
         stop.cancel();
         prepared.await.unwrap()
-    });
-    assert_eq!(prepared.unwrap_err().kind, Kind::Stopped);
-}
-
-#[test]
-fn a_file_whose_disk_never_answers_does_not_keep_a_job_from_stopping() {
-    let place = TempDir::new().unwrap();
-    let path = place.path().join("pipe");
-    rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-    let job = job(FileSource(path.clone()), &place.path().join("work"));
-    let stop = job.stop.clone();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (prepared, _writer) = runtime.block_on(async {
-        let prepared = tokio::spawn(CleanFile::prepare(job));
-        // As soon as somebody reads there it can be opened; nothing is ever written.
-        let writer = loop {
-            match File::options().write(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&path) {
-                Ok(writer) => break writer,
-                Err(_) => tokio::task::yield_now().await,
-            }
-        };
-        stop.cancel();
-        (prepared.await.unwrap(), writer)
     });
     assert_eq!(prepared.unwrap_err().kind, Kind::Stopped);
 }
