@@ -122,33 +122,49 @@ async fn unregistered(
 ) -> Result<Vec<UploadView>, Problem> {
     let wanted = |state: UploadState| filter.state.is_none_or(|asked| asked.has(state));
     let found = |view: &UploadView| {
-        filter.search.as_deref().is_none_or(|search| matches(view, search))
+        wanted(view.state)
+            && filter.search.as_deref().is_none_or(|search| matches(view, search))
             && filter.sender.as_ref().is_none_or(|sender| *sender == view.sender)
     };
-    let mut views = Vec::new();
+    let mut receiving = Vec::new();
     if wanted(UploadState::Receiving) {
         let spool = context.spool();
-        let receiving = blocking(move || spool.receiving()).await?;
-        views.extend(receiving.iter().map(UploadView::receiving).filter(found));
+        receiving = blocking(move || spool.receiving()).await?.iter().map(UploadView::receiving).collect();
     }
+    let mut received = Vec::new();
     if filter.state != Some(States::One(UploadState::Receiving)) {
         let most = if waiting.is_some() { filter.limit as usize } else { UNREGISTERED_MAX };
-        for new in spooled(context, known, most).await? {
+        for new in spooled(context, &known, most).await? {
             let registered = if waiting.is_none() { ask(context, context.store.upload(new.id)).await? } else { None };
             match registered {
-                None => views.push(UploadView::spooled(&new, waiting)),
-                Some(upload) if upload.seq > newest => views.push(UploadView::new(&upload)),
+                None => received.push(UploadView::spooled(&new, waiting)),
+                Some(upload) if upload.seq > newest => received.push(UploadView::new(&upload)),
                 Some(_) => {}
             }
         }
-        views.retain(|view| wanted(view.state) && found(view));
     }
+    let mut views = each_once(receiving, received, known);
+    views.retain(found);
     Ok(views)
 }
 
+/// Those that were arriving when they were looked for, and the others, which were looked for after them: whatever has
+/// ended arriving between the two, or is `known` to the ledger, is arriving no more.
+fn each_once(
+    mut receiving: Vec<UploadView>,
+    received: Vec<UploadView>,
+    mut known: HashSet<UploadId>,
+) -> Vec<UploadView> {
+    known.extend(received.iter().map(|view| view.id));
+    receiving.retain(|view| !known.contains(&view.id));
+    receiving.extend(received);
+    receiving
+}
+
 /// The newest `most` uploads of the spool, but for those that are `known`.
-async fn spooled(context: &Context, known: HashSet<UploadId>, most: usize) -> Result<Vec<NewUpload>> {
+async fn spooled(context: &Context, known: &HashSet<UploadId>, most: usize) -> Result<Vec<NewUpload>> {
     let spool = context.spool();
+    let known = known.clone();
     blocking(move || {
         let ids = spool.ids()?.into_iter().take(most).filter(|id| !known.contains(id));
         ids.filter_map(|id| spool.read(id).transpose()).collect()
@@ -159,4 +175,32 @@ async fn spooled(context: &Context, known: HashSet<UploadId>, most: usize) -> Re
 fn matches(view: &UploadView, search: &str) -> bool {
     let search = search.to_lowercase();
     view.filename.to_lowercase().contains(&search) || view.id.to_string().starts_with(&search)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::spool::{Arrival, Receiving};
+
+    use super::*;
+
+    #[test]
+    fn what_ends_arriving_while_the_list_is_made_is_listed_once_as_what_it_is_by_then() {
+        let arriving = || {
+            let arrival = Arrival {
+                id: UploadId::new(),
+                filename: "users.csv".into(),
+                sender: "anna".into(),
+                size: None,
+                started_ms: 0,
+                resume: None,
+            };
+            UploadView::receiving(&Receiving { arrival, received: 0, expires_ms: None })
+        };
+        let (still, until_now, known_by_now) = (arriving(), arriving(), arriving());
+        let done = UploadView { state: UploadState::Done, ..until_now.clone() };
+        let other = UploadView { state: UploadState::Received, ..arriving() };
+        let receiving = vec![still.clone(), until_now, known_by_now.clone()];
+        let listed = each_once(receiving, vec![done.clone(), other.clone()], HashSet::from([known_by_now.id]));
+        assert_eq!(listed, [still, done, other]);
+    }
 }
