@@ -1,6 +1,8 @@
 //! `POST /preview`: the beginning of a file, read by the same functions that will clean it: how its fields lie, its
 //! first rows and what will become of each, or why it will be refused and which columns there are instead.
 
+use std::collections::HashMap;
+
 use axum::{
     Json,
     body::Body,
@@ -20,7 +22,7 @@ use utoipa::ToSchema;
 use crate::{
     pipeline::receive::{LEAD_BYTES, plain},
     rows::{
-        Cleaner, Delimiter, Layout, LayoutError, Reason, ReasonCounts, RowOptions, User,
+        Cleaner, Delimiter, Existing, Layout, LayoutError, Reason, ReasonCounts, RowOptions, User,
         csv::{CsvReader, Record},
         looks_like,
     },
@@ -68,6 +70,8 @@ struct Seen {
     /// Bytes that these rows take (expanded, where it is gzip).
     bytes_seen: u64,
     rejected: u64,
+    /// Good rows whose id another of these rows has, which is stored instead.
+    duplicates: u64,
     reasons: Vec<ReasonCount>,
     times: TimeCounts,
     undecodable: u64,
@@ -96,6 +100,9 @@ struct Row {
     given: [Option<String>; 3],
     #[serde(flatten)]
     outcome: Outcome,
+    /// Line of the row with the same id that is stored instead of this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored_instead: Option<u64>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -182,7 +189,7 @@ fn read(data: &[u8], layout: &Layout, options: &RowOptions) -> Result<(Vec<Row>,
         CsvReader::new(data, layout.delimiter, layout.data_offset, layout.data_line, options.max_record_bytes);
     let mut cleaner = Cleaner::new(layout, options)?;
     let (mut rows, mut examples, mut seen) = (Vec::new(), Vec::new(), Seen::default());
-    let mut reasons = ReasonCounts::default();
+    let (mut reasons, mut lines, mut shown) = (ReasonCounts::default(), Lines::default(), Vec::new());
     loop {
         let record = match reader.read() {
             Ok(Some(record)) => record,
@@ -196,15 +203,23 @@ fn read(data: &[u8], layout: &Layout, options: &RowOptions) -> Result<(Vec<Row>,
             examples = record.iter().take(COLUMNS_SHOWN).map(|field| decoded(field, options.encoding)).collect();
         }
         let cleaned = cleaner.clean(&record);
-        if let Err(reason) = &cleaned {
-            reasons.add(record.line, reason);
-            seen.rejected += 1;
+        match &cleaned {
+            Ok(user) => lines.add(user.id, record.line),
+            Err(reason) => {
+                reasons.add(record.line, reason);
+                seen.rejected += 1;
+            }
         }
         if rows.len() < ROWS_SHOWN {
+            shown.push(cleaned.as_ref().map_or_else(|_| String::new(), |user| user.id.to_owned()));
             rows.push(Row::new(&record, cleaned, layout, options));
         }
         seen.rows_seen += 1;
     }
+    for (row, id) in rows.iter_mut().zip(&shown) {
+        row.stored_instead = lines.stored(id, options.existing).filter(|line| *line != row.line);
+    }
+    seen.duplicates = seen.rows_seen - seen.rejected - lines.0.len() as u64;
     seen.bytes_seen = reader.position().0 - layout.data_offset;
     seen.reasons = reasons.list();
     seen.times = cleaner.times();
@@ -222,7 +237,28 @@ impl Row {
             }
             Err(Reason { field, code, message }) => Outcome::Reject { field, code, reason: message },
         };
-        Self { line: record.line, given, outcome }
+        Self { line: record.line, given, outcome, stored_instead: None }
+    }
+}
+
+/// The first and the last line of each id.
+#[derive(Default)]
+struct Lines(HashMap<String, (u64, u64)>);
+
+impl Lines {
+    fn add(&mut self, id: &str, line: u64) {
+        match self.0.get_mut(id) {
+            Some((_, last)) => *last = line,
+            None => {
+                self.0.insert(id.to_owned(), (line, line));
+            }
+        }
+    }
+
+    /// The line whose row is stored.
+    fn stored(&self, id: &str, existing: Existing) -> Option<u64> {
+        let (first, last) = self.0.get(id)?;
+        Some(if existing == Existing::Keep { *first } else { *last })
     }
 }
 

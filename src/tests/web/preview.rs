@@ -38,6 +38,19 @@ async fn each_first_row_is_shown_with_what_will_become_of_it() {
 }
 
 #[tokio::test]
+async fn a_row_whose_id_another_row_has_names_the_one_that_is_stored_instead() {
+    let server = Server::start().await;
+    let file = "id,name,time_of_start\n1,a,2020-01-01\n2,b,2020-01-01\n1,c,2020-01-01\n,d,2020-01-01\n1,e,2020-01-01\n";
+    let other_lines = async |mode: &str| {
+        let (_, seen) = server.post(&format!("/preview?complete=true&existing={mode}"), file).await;
+        assert_eq!((&seen["duplicates"], &seen["rejected"]), (&json!(2), &json!(1)), "{seen}");
+        seen["rows"].as_array().unwrap().iter().map(|row| row["stored_instead"].as_u64()).collect::<Vec<_>>()
+    };
+    assert_eq!(other_lines("keep").await, [None, None, Some(2), None, Some(2)]);
+    assert_eq!(other_lines("replace").await, [Some(6), None, Some(6), None, None]);
+}
+
+#[tokio::test]
 async fn a_row_that_goes_on_behind_the_beginning_is_not_judged_by_its_half() {
     let server = Server::start().await;
     for cut in ["3,Cle", "3,\"Cle", "3,Cleo,2017-03-07", "3,Cleo,2017-03-07\r"] {

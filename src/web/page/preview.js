@@ -45,6 +45,10 @@ export function notes(seen, zone) {
     shown.push(el("p", { class: "quiet" }, `${sentence(plural(zoneless, "time"))} of the rows read here ${zoneless === 1 ? "has" : "have"} no zone: read as ${seen.options.zone}. `,
       button("Change the zone", zone, { class: "plain" })));
   }
+  if (seen.duplicates > 0) {
+    const kept = seen.options.existing === "replace" ? "last" : "first";
+    shown.push(el("p", { class: "quiet" }, `${sentence(plural(seen.duplicates, "row"))}${seen.complete ? "" : " read here"} ${seen.duplicates === 1 ? "has an id" : "have ids"} that another row has, too: the ${kept} row of each id is stored.`));
+  }
   if (seen.rejected > 0) {
     const why = seen.reasons.slice(0, 3).map((reason) => `line ${number(reason.first_line)}: ${reason.example}`).join("; ");
     const of = seen.complete ? "" : " read here";
@@ -58,14 +62,21 @@ function value(given, kept) {
   return [kept, el("small", { class: "was" }, given === null || given === "" ? "empty" : given)];
 }
 
-function row({ line, given, user, reject }) {
+function becomes({ line, reject, stored_instead: other }) {
+  if (reject) return `rejected: ${reject.reason}`;
+  if (!other) return "stored";
+  return other < line ? `duplicate: line ${number(other)} has this id` : `replaced by line ${number(other)}`;
+}
+
+function row(seen) {
+  const { line, given, user, reject } = seen;
   const cells = ["id", "name", "time_of_start"].map((field, at) => {
     const before = given[at] ?? "";
     if (reject) return el("td", { class: reject.field === field ? "fault" : "" }, before);
     return el("td", {}, ...(field === "time_of_start" ? value(before, time(user[field])) : value(before, user[field])));
   });
   return el("tr", { class: reject ? "reject" : "" }, el("td", { class: "line" }, number(line)), ...cells,
-    el("td", { class: "outcome" }, reject ? `rejected: ${reject.reason}` : "stored"));
+    el("td", { class: "outcome" }, becomes(seen)));
 }
 
 // The first rows; more of them on request.

@@ -15,7 +15,7 @@ async fn a_file_is_shown_as_it_will_be_read_and_another_way_of_reading_is_chosen
     let server = world.serve().await;
     let browser = Chromium::start().await;
     open(&browser, &server.url).await;
-    let file = b"Number;Customer;time_of_start\n1;J\xfcrgen;2017-03-07 12:30:54\n2;Ren\xe9e;2017-03-08\n3;Ada;never\n";
+    let file = b"Number;Customer;time_of_start\n1;J\xfcrgen;2017-03-07 12:30:54\n2;Ren\xe9e;2017-03-08\n3;Ada;never\n1;Jo;2017-03-09\n";
     choose(&browser, &[world.write("customers.csv", file)]).await;
     let chosen = chosen("customers.csv");
     let refused = text(&browser, &format!("{chosen} .error")).await;
@@ -35,8 +35,9 @@ async fn a_file_is_shown_as_it_will_be_read_and_another_way_of_reading_is_chosen
     says(&browser, &format!("{chosen} td"), "2017-03-07T11:30:54Z").await;
     says(&browser, &format!("{chosen} td"), "jürgen").await;
     says(&browser, &format!("{chosen} tr.reject"), "rejected: ").await;
+    says(&browser, &format!("{chosen} td.outcome"), "duplicate: line 2 has this id").await;
     let found = text(&browser, &format!("{chosen} .found")).await;
-    assert!(found.contains("Semicolon") && found.contains("windows-1252") && found.contains("3 rows"), "{found}");
+    assert!(found.contains("Semicolon") && found.contains("windows-1252") && found.contains("4 rows"), "{found}");
     shots(&browser, "changed").await;
     click(&browser, &format!("{chosen} .check input")).await;
     send(&browser).await;
