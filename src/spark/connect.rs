@@ -11,6 +11,7 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 use uuid::Uuid;
 
 use super::{complaint, manifest::Collected};
@@ -120,12 +121,20 @@ impl Remote {
 
     /// Ends with a reason to give the job up.
     async fn watch(&self, progress: &AtomicU64, timeout: Duration) -> Error {
-        let (mut seen, mut since, mut misses) = (0, Instant::now(), 0);
+        let (mut seen, mut since, mut misses, mut warned) = (0, Instant::now(), 0, false);
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let now = progress.load(Ordering::Relaxed);
             if now != seen {
-                (seen, since) = (now, Instant::now());
+                (seen, since, warned) = (now, Instant::now(), false);
+            }
+            if !warned && since.elapsed() > timeout / 4 {
+                let (waited_s, limit_s) = (since.elapsed().as_secs(), timeout.as_secs());
+                warn!(
+                    waited_s,
+                    limit_s, "no task of the Spark job began or ended: has the cluster executors that are free?"
+                );
+                warned = true;
             }
             if since.elapsed() > timeout {
                 let doing = format!("the Spark job showed no progress for {} s", timeout.as_secs());
