@@ -8,6 +8,7 @@ mod file;
 pub(crate) mod folder;
 mod group;
 mod gzip;
+mod hasher;
 pub mod index;
 pub(crate) mod input;
 pub mod merge;

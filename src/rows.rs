@@ -13,7 +13,7 @@ pub use clean::{Cleaner, looks_like};
 pub use layout::{GZIP_HEAD_BYTES, Layout, LayoutError, is_gzip};
 pub use options::{Columns, Delimiter, Existing, MaxRejects, OptionError, RowOptions};
 pub use reject::{Reason, ReasonCounts, RejectWriter};
-pub use user::{User, UserBlock};
+pub use user::{FIELD_ENDS, User, UserBlock, UserLines};
 
 /// Changes whenever the same bytes would give other users, other rejects or another order: a load that was half
 /// stored under one number is never continued under another.

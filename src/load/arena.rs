@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use super::{
-    row::{HEAD_BYTES, RunRow, Span, common, prefix},
+    row::{FRAME_BYTES, RunRow, Span, common, prefix},
     run::RunWriter,
 };
 use crate::rows::{Existing, User};
@@ -133,7 +133,7 @@ impl Arena {
 }
 
 fn row_bytes(user: &User<'_>) -> usize {
-    HEAD_BYTES + user.id.len() + user.name.len() + user.time_of_start.len()
+    FRAME_BYTES + user.id.len() + user.name.len() + user.time_of_start.len()
 }
 
 fn start(place: u128) -> usize {

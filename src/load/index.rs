@@ -1,16 +1,20 @@
 //! The index: one pass over the bytes finds how the fields lie and where the file can be cut between records, and hashes
-//! the whole, keeping the hash's state at each cut. It is the only pass that must be sequential; whoever cleans a
-//! segment, wherever, reads just that segment, goes on from the state before it and compares the hash behind it.
+//! the whole, keeping the hash's state at each cut. It is the only pass that must be sequential, so another thread
+//! hashes; whoever cleans a segment, wherever, reads just that segment, goes on from the state before it and compares
+//! the hash behind it.
 
 use std::{
-    cell::RefCell,
     io::{self, Read},
-    rc::Rc,
+    panic, thread,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{input::reading, pass::Pass};
+use super::{
+    hasher::{self, Teller},
+    input::reading,
+    pass::Pass,
+};
 use crate::{
     error::{Error, Result},
     hash::HashState,
@@ -48,44 +52,56 @@ pub struct Index {
 /// Reads a whole file. A segment ends with the first record that makes it `segment_bytes` long. What is broken is
 /// `csv_broken`, or what `Layout::detect` says.
 pub fn index(mut input: impl Read, options: &RowOptions, segment_bytes: u64) -> Result<Pass<Index>> {
-    let (mut head, hashes) = (Vec::new(), Rc::new(RefCell::new(Hashes::default())));
-    let layout = find_layout(&mut input, options, &mut head);
-    hashes.borrow_mut().add(&head);
-    let mut input = Tallied { inner: input, hashes: Rc::clone(&hashes) };
-    let found = layout.and_then(|layout| find(layout, &head, &mut input, &hashes, options, segment_bytes));
-    Pass::to_end(found, || {
-        io::copy(&mut input, &mut io::sink()).map_err(reading)?;
-        let hashes = hashes.take();
-        let bytes = hashes.read;
-        Ok((hashes.whole().sha256(), bytes))
+    thread::scope(|scope| {
+        let (teller, hasher) = hasher::begin();
+        let hashing = scope.spawn(|| hasher.run());
+        let mut head = Vec::new();
+        let layout = find_layout(&mut input, options, &mut head);
+        teller.piece(&head);
+        let mut input = Told { inner: input, teller: &teller };
+        let found = layout.and_then(|layout| find(layout, &head, &mut input, &teller, options, segment_bytes));
+        let mut cuts = Vec::new();
+        let mut pass = Pass::to_end(found, || {
+            io::copy(&mut input, &mut io::sink()).map_err(reading)?;
+            teller.end();
+            let hashes = hashing.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
+            cuts = hashes.cuts;
+            Ok((hashes.whole.sha256(), hashes.bytes))
+        })?;
+        if let Ok(index) = &mut pass.found {
+            for (segment, cuts) in index.segments.iter_mut().zip(cuts.windows(2)) {
+                (segment.before, segment.sha256) = (cuts[0].clone(), cuts[1].sha256());
+            }
+        }
+        Ok(pass)
     })
 }
 
+/// The segments, but for their hashes: `teller` is told where the first one begins and where each ends.
 fn find(
     layout: Layout,
     head: &[u8],
     input: &mut impl Read,
-    hashes: &RefCell<Hashes>,
+    teller: &Teller,
     options: &RowOptions,
     segment_bytes: u64,
 ) -> Result<Index> {
     let (mut start, mut line) = (layout.data_offset, layout.data_line);
     let rest = head.get(usize::try_from(start).unwrap_or(usize::MAX)..).unwrap_or_default();
     let mut reader = CsvReader::new(rest.chain(input), layout.delimiter, start, line, options.max_record_bytes);
-    let mut before = hashes.borrow_mut().at(start);
+    teller.cut(start);
     let mut segments = Vec::new();
     let mut cut = |start: u64, end: u64, first_line: u64| {
-        let behind = hashes.borrow_mut().at(end);
-        let (number, sha256) = (segments.len() as u32, behind.sha256());
-        let before = std::mem::replace(&mut before, behind);
+        let (number, before, sha256) = (segments.len() as u32, HashState::default(), String::new());
         segments.push(Segment { number, offset: start, length: end - start, first_line, before, sha256 });
+        teller.cut(end);
     };
     while reader.skip_to(start + segment_bytes).map_err(csv_error)? {
         let (offset, next_line) = reader.position();
         cut(start, offset, line);
         (start, line) = (offset, next_line);
     }
-    let end = hashes.borrow().read;
+    let (end, _) = reader.position();
     if end > start {
         cut(start, end, line);
     }
@@ -120,49 +136,16 @@ pub fn csv_error(error: CsvError) -> Error {
     }
 }
 
-/// The hash of what was read, of which the last piece is kept: a cut lies there or at its beginning.
-#[derive(Default)]
-struct Hashes {
-    /// Of all before `hashed` of the piece.
-    state: HashState,
-    piece: Vec<u8>,
-    hashed: usize,
-    /// Bytes in all.
-    read: u64,
-}
-
-impl Hashes {
-    fn add(&mut self, piece: &[u8]) {
-        self.state.update(&self.piece[self.hashed..]);
-        self.piece.clear();
-        self.piece.extend_from_slice(piece);
-        self.hashed = 0;
-        self.read += piece.len() as u64;
-    }
-
-    /// The state at `offset`, which lies in the last piece, behind any that was asked for before.
-    fn at(&mut self, offset: u64) -> HashState {
-        let end = self.piece.len() - (self.read - offset) as usize;
-        self.state.update(&self.piece[self.hashed..end]);
-        self.hashed = end;
-        self.state.clone()
-    }
-
-    fn whole(mut self) -> HashState {
-        self.state.update(&self.piece[self.hashed..]);
-        self.state
-    }
-}
-
-struct Tallied<R> {
+/// What is read through it is told.
+struct Told<'a, R> {
     inner: R,
-    hashes: Rc<RefCell<Hashes>>,
+    teller: &'a Teller,
 }
 
-impl<R: Read> Read for Tallied<R> {
+impl<R: Read> Read for Told<'_, R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(into)?;
-        self.hashes.borrow_mut().add(&into[..read]);
+        self.teller.piece(&into[..read]);
         Ok(read)
     }
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    rows::{Existing, UserBlock},
+    rows::{Existing, UserBlock, UserLines},
     store::Bounds,
 };
 
@@ -148,18 +148,23 @@ impl Merge {
             return Err(Error::fatal("merge_failed", "merging sorted runs, which had failed before"));
         }
         let (rows, bytes) = self.before;
-        let mut users = UserBlock::with_capacity(rows, bytes);
+        let mut users = UserLines::with_capacity(rows, bytes);
         while users.len() < max_rows.max(1) && (users.is_empty() || users.bytes() < max_bytes) {
-            let Some((run, block, span)) = self.next_span()? else { break };
-            let (text, ends) = span.text(block);
-            let text = simdutf8::basic::from_utf8(text).ok();
-            let text = text.filter(|text| ends.iter().all(|end| text.is_char_boundary(*end)));
-            let Some(text) = text else { return Err(self.runs[run].damaged()) };
-            users.push_text(text, ends, span.good, span.conflicting);
+            let Some((_, block, span)) = self.next_span()? else { break };
+            let (line, ends) = span.line(block);
+            users.push(line, ends, span.good, span.conflicting);
         }
+        let users = users.finish().ok_or_else(|| self.unsound())?;
         self.before = (users.len(), users.bytes());
         self.unsure = false;
         Ok(users)
+    }
+
+    /// A row that no clean user has, though the checksum of its block holds. It may be of any run: all are made again.
+    fn unsound(&self) -> Error {
+        let damaged: Vec<Error> = self.runs.iter().map(Run::damaged).collect();
+        let first = damaged.into_iter().next();
+        first.unwrap_or_else(|| Error::fatal("merge_failed", "merging no runs"))
     }
 
     /// The next id's winner, with everything that it stands for, and the run whose row came first.

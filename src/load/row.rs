@@ -1,6 +1,8 @@
 //! One row as arenas and runs hold it: a clean user, the line it came from, and the rows of the file that it stands for.
 //! Both hold the same bytes, so that a row of an id that occurs once is copied, not written anew.
 
+use crate::rows::FIELD_ENDS;
+
 /// A row of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunRow<'a> {
@@ -16,7 +18,9 @@ pub struct RunRow<'a> {
 }
 
 /// Lengths of id and name (u16 each) and time (u8), flags, the lower half of the line (u32).
-pub const HEAD_BYTES: usize = 10;
+const HEAD_BYTES: usize = 10;
+/// Of a row beside its three fields.
+pub const FRAME_BYTES: usize = HEAD_BYTES + FIELD_ENDS.len();
 /// Behind the head of a row that stands for several, or of a line beyond 32 bits: the line's upper half (u32), `good`
 /// (u64).
 const WIDE_BYTES: usize = 12;
@@ -24,8 +28,8 @@ const CONFLICTING: u8 = 1;
 const WIDE: u8 = 2;
 
 impl RunRow<'_> {
-    /// Numbers are little-endian; id, name and time follow the head without anything between them. A clean user's
-    /// lengths fit: at most 255 characters, a time of at most 30.
+    /// Numbers are little-endian. What follows the head is a line of a `UserBlock`. A clean user's lengths fit: at most
+    /// 255 characters, a time of at most 30.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let wide = self.good != 1 || self.line > u64::from(u32::MAX);
         let flags = if self.conflicting { CONFLICTING } else { 0 } | if wide { WIDE } else { 0 };
@@ -40,8 +44,9 @@ impl RunRow<'_> {
             out.extend_from_slice(&((self.line >> 32) as u32).to_le_bytes());
             out.extend_from_slice(&self.good.to_le_bytes());
         }
-        for text in [self.id, self.name, self.time_of_start] {
+        for (text, end) in [self.id, self.name, self.time_of_start].into_iter().zip(FIELD_ENDS) {
             out.extend_from_slice(text);
+            out.push(end);
         }
     }
 }
@@ -53,6 +58,7 @@ pub struct Span {
     pub good: u64,
     pub conflicting: bool,
     start: usize,
+    /// Where the ends of id and name stand.
     id_end: usize,
     name_end: usize,
     /// Where the next row begins.
@@ -73,8 +79,8 @@ impl Span {
             start += WIDE_BYTES;
         }
         let id_end = start + length(0);
-        let name_end = id_end + length(2);
-        let end = name_end + usize::from(head[4]);
+        let name_end = id_end + 1 + length(2);
+        let end = name_end + 1 + usize::from(head[4]) + 1;
         let conflicting = head[5] & CONFLICTING != 0;
         (end <= block.len()).then_some(Self { line, good, conflicting, start, id_end, name_end, end })
     }
@@ -83,8 +89,8 @@ impl Span {
         &block[self.start..self.id_end]
     }
 
-    /// Id, name and time, one behind the other, and where in it id and name end.
-    pub fn text<'a>(&self, block: &'a [u8]) -> (&'a [u8], [usize; 2]) {
+    /// The line of a `UserBlock`, and where in it the ends of id and name stand.
+    pub fn line<'a>(&self, block: &'a [u8]) -> (&'a [u8], [usize; 2]) {
         (&block[self.start..self.end], [self.id_end - self.start, self.name_end - self.start])
     }
 
@@ -94,8 +100,8 @@ impl Span {
             good: self.good,
             conflicting: self.conflicting,
             id: self.id(block),
-            name: &block[self.id_end..self.name_end],
-            time_of_start: &block[self.name_end..self.end],
+            name: &block[self.id_end + 1..self.name_end],
+            time_of_start: &block[self.name_end + 1..self.end - 1],
         }
     }
 }
@@ -142,8 +148,9 @@ mod tests {
             let span = Span::decode(&block, before.len()).unwrap();
             prop_assert_eq!(span.row(&block), row);
             prop_assert_eq!(span.end, block.len());
-            let (text, [id_end, name_end]) = span.text(&block);
-            prop_assert_eq!((&text[..id_end], &text[id_end..name_end], &text[name_end..]), (&*id, &*name, &*time));
+            let (line, [id_end, name_end]) = span.line(&block);
+            prop_assert_eq!(line, [&*id, &*name, &*time].iter().zip(FIELD_ENDS).flat_map(|(field, end)| field.iter().copied().chain([end])).collect::<Vec<_>>());
+            prop_assert_eq!((id_end, name_end), (id.len(), id.len() + 1 + name.len()));
             for length in before.len()..block.len() {
                 prop_assert!(Span::decode(&block[..length], before.len()).is_none());
             }

@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 pub use write::RunWriter;
 
 /// Ends with the format's number.
-const MAGIC: [u8; 8] = *b"UDRUN\0\0\x02";
+const MAGIC: [u8; 8] = *b"UDRUN\0\0\x03";
 const TAIL_BYTES: u64 = 4 * 8 + 4 + 8;
 const BLOCK_HEAD_BYTES: usize = 8;
 /// First ids of blocks that a run keeps in memory, to choose ranges from; and the first block's.

@@ -29,7 +29,6 @@ pub struct Cleaner {
     formats: Vec<String>,
     how: Vec<u64>,
     counts: TimeCounts,
-    id: String,
     name: String,
     time: String,
     /// The three fields, where they are not UTF-8 in the file.
@@ -51,7 +50,6 @@ impl Cleaner {
             formats: options.formats.clone(),
             how: vec![0; options.formats.len()],
             counts: TimeCounts::default(),
-            id: String::new(),
             name: String::new(),
             time: String::new(),
             decoded: <[String; 3]>::default(),
@@ -60,33 +58,41 @@ impl Cleaner {
         })
     }
 
-    /// The user of a record; borrowed from buffers that the next call reuses.
-    pub fn clean(&mut self, record: &Record<'_>) -> Result<User<'_>, Reason> {
+    /// The user of a record; borrowed from that and from buffers that the next call reuses.
+    pub fn clean<'a>(&'a mut self, record: &Record<'a>) -> Result<User<'a>, Reason> {
         self.check_fields(record)?;
         if self.encoding == encoding_rs::UTF_8 {
             let Some(record) = record.utf8() else { return Err(self.undecodable(record)) };
-            self.clean_fields(self.columns.map(|column| record.field(column).unwrap_or_default()))?;
-        } else {
-            let mut decoded = std::mem::take(&mut self.decoded);
-            let cleaned = if self.decode_columns(record, &mut decoded) && self.decodes_beside_the_columns(record) {
-                self.clean_fields(decoded.each_ref().map(String::as_str))
-            } else {
-                Err(self.undecodable(record))
-            };
-            self.decoded = decoded;
-            cleaned?;
+            let fields = self.columns.map(|column| record.field(column).unwrap_or_default());
+            self.clean_fields(fields)?;
+            return Ok(self.user(fields[0]));
         }
-        Ok(User { id: &self.id, name: &self.name, time_of_start: &self.time })
+        let mut decoded = std::mem::take(&mut self.decoded);
+        let cleaned = if self.decode_columns(record, &mut decoded) && self.decodes_beside_the_columns(record) {
+            self.clean_fields(decoded.each_ref().map(String::as_str))
+        } else {
+            Err(self.undecodable(record))
+        };
+        self.decoded = decoded;
+        cleaned?;
+        Ok(self.user(&self.decoded[0]))
     }
 
-    /// Leaves the user's fields in their buffers.
+    /// Of the field that was its id, and of what `clean_fields` left.
+    fn user<'a>(&'a self, id: &'a str) -> User<'a> {
+        User { id: self.trimmed(id), name: &self.name, time_of_start: &self.time }
+    }
+
+    fn trimmed<'t>(&self, field: &'t str) -> &'t str {
+        if self.trim { field.trim() } else { field }
+    }
+
+    /// Checks the fields; leaves name and time in their buffers.
     fn clean_fields(&mut self, [id, name, time]: [&str; 3]) -> Result<(), Reason> {
-        let (id, name) = if self.trim { (id.trim(), name.trim()) } else { (id, name) };
+        let (id, name) = (self.trimmed(id), self.trimmed(name));
         check_id(id)?;
         lower(name, &mut self.name);
         check_name(&self.name)?;
-        self.id.clear();
-        self.id.push_str(id);
         self.time.clear();
         let reading = self
             .times

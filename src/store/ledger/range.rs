@@ -112,13 +112,13 @@ struct Load {
 impl Load {
     /// Whether the block's ids ascend from the watermark and stay inside the range.
     fn in_order(&self, users: &UserBlock) -> bool {
-        let ids = || users.iter().map(|user| user.id.as_bytes());
+        let ids = (0..users.len()).map(|at| users.id(at).as_bytes());
         let behind = self.last.as_deref().or(self.part.watermark.as_deref());
         let (low, high) = (self.part.bounds.low.as_deref(), self.part.bounds.high.as_deref());
-        let first = ids().next();
+        let first = ids.clone().next();
         first.is_none_or(|first| behind.is_none_or(|behind| first > behind) && low.is_none_or(|low| first >= low))
             && users.last_id().is_none_or(|last| high.is_none_or(|high| last.as_bytes() < high))
-            && ids().zip(ids().skip(1)).all(|(id, next)| id < next)
+            && ids.is_sorted_by(|id, next| id < next)
     }
 
     fn refused(&self, code: &'static str, why: &str) -> Error {

@@ -11,7 +11,10 @@ mod tests;
 
 use std::{
     cmp::Ordering,
-    sync::atomic::{AtomicU32, Ordering as Atomic},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering as Atomic},
+    },
 };
 
 use mysql_async::{Row, Value};
@@ -25,7 +28,7 @@ use crate::{
 /// Some users of a block, ascending, or all of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Selection<'b> {
-    pub block: &'b UserBlock,
+    pub block: &'b Arc<UserBlock>,
     /// Places in the block.
     pub only: Option<&'b [u32]>,
 }
@@ -43,13 +46,13 @@ impl<'b> Selection<'b> {
         self.block.user(self.place(at) as usize)
     }
 
-    pub fn users(self) -> impl ExactSizeIterator<Item = User<'b>> + Clone {
+    pub fn users(self) -> impl Iterator<Item = User<'b>> {
         (0..self.len()).map(move |at| self.user(at))
     }
 
-    /// About how much text they hold.
-    pub fn bytes(self) -> usize {
-        self.block.bytes() * self.len() / self.block.len().max(1)
+    /// The users as lines of their block.
+    pub fn lines(self) -> impl Iterator<Item = &'b str> {
+        (0..self.len()).map(move |at| self.block.line(self.place(at) as usize))
     }
 }
 
@@ -179,7 +182,7 @@ impl<'b> Pages<'b> {
 
 impl MySqlSession {
     /// The users that may be absent: all but those that were seen to be there. `None`: nobody looked.
-    pub async fn absent(&mut self, users: &UserBlock) -> Result<Option<Vec<u32>>> {
+    pub async fn absent(&mut self, users: &Arc<UserBlock>) -> Result<Option<Vec<u32>>> {
         if users.is_empty() || !self.server.keeping.due() {
             return Ok(None);
         }
@@ -201,7 +204,7 @@ impl MySqlSession {
     }
 
     /// Which users are absent, and which are there with another name or time.
-    pub async fn compare(&mut self, users: &UserBlock) -> Result<Compared> {
+    pub async fn compare(&mut self, users: &Arc<UserBlock>) -> Result<Compared> {
         let mut join = Join::new(Selection { block: users, only: None });
         if !users.is_empty() && self.server.replacing.due() {
             self.compare_pages(&mut join).await?;

@@ -72,7 +72,7 @@ impl Session for MySqlSession {
     }
 
     async fn store_users(&mut self, users: UserBlock, existing: Existing) -> Result<Applied> {
-        self.store(&users, existing).await
+        self.store(&Arc::new(users), existing).await
     }
 
     async fn commit(mut self: Box<Self>) -> Result<()> {

@@ -1,39 +1,45 @@
 //! Text for the server: rows as LOAD DATA LOCAL reads them, literals, quoted names. The sessions' SQL mode is the
 //! one that `mysql.rs` sets, without NO_BACKSLASH_ESCAPES and ANSI_QUOTES.
 
-use std::fmt::Write;
+use std::{fmt::Write, sync::Arc};
 
 use bytes::Bytes;
 use memchr::memchr3;
 
-use crate::rows::User;
+use super::join::Selection;
+use crate::rows::{FIELD_ENDS, User, UserBlock};
 
 /// How `lines` are to be read; goes behind `INTO TABLE t`.
 pub const LINES: &str =
     r"CHARACTER SET utf8mb4 FIELDS TERMINATED BY '\t' ESCAPED BY '\\' LINES TERMINATED BY '\n' (id,name,time_of_start)";
 
-/// A file for LOAD DATA. `text_bytes`: about how much text the users hold.
-pub fn lines<'u>(users: impl ExactSizeIterator<Item = User<'u>> + Clone, text_bytes: usize) -> Bytes {
-    let rows = users.len();
-    let mut file = Vec::with_capacity(text_bytes + 3 * rows);
-    for user in users.clone() {
-        for (field, end) in [(user.id, b'\t'), (user.name, b'\t'), (user.time_of_start, b'\n')] {
-            file.extend_from_slice(field.as_bytes());
+/// A file for LOAD DATA.
+pub fn lines(users: Selection<'_>) -> Bytes {
+    let block = users.block;
+    // Hardly any block holds a special byte of its own: to count them is far cheaper than to look into every field.
+    if specials(block.lines().as_bytes()) == FIELD_ENDS.len() * block.len() {
+        return match users.only {
+            None => Bytes::from_owner(Whole(Arc::clone(block))),
+            Some(_) => users.lines().collect::<String>().into(),
+        };
+    }
+    let mut file = Vec::with_capacity(block.bytes());
+    for user in users.users() {
+        for (field, end) in [user.id, user.name, user.time_of_start].into_iter().zip(FIELD_ENDS) {
+            push_field(&mut file, field);
             file.push(end);
         }
     }
-    // Hardly any block holds a special byte of its own: to count them afterwards is far cheaper than to look into
-    // every field.
-    if specials(&file) != 3 * rows {
-        file.clear();
-        for user in users {
-            for (field, end) in [(user.id, b'\t'), (user.name, b'\t'), (user.time_of_start, b'\n')] {
-                push_field(&mut file, field);
-                file.push(end);
-            }
-        }
-    }
     file.into()
+}
+
+/// A block's own lines.
+struct Whole(Arc<UserBlock>);
+
+impl AsRef<[u8]> for Whole {
+    fn as_ref(&self) -> &[u8] {
+        self.0.lines().as_bytes()
+    }
 }
 
 /// What would end a field or a line, or begin an escape. `\N` would be NULL, so the backslash is among it.
@@ -99,9 +105,17 @@ pub fn quoted(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn file(users: &[User<'_>]) -> Vec<u8> {
-        lines(users.iter().copied(), 0).into()
+    fn block(users: &[User<'_>]) -> Arc<UserBlock> {
+        let mut block = UserBlock::default();
+        users.iter().for_each(|user| block.push(*user, 1, false));
+        block.into()
     }
+
+    fn file(users: &[User<'_>]) -> Vec<u8> {
+        lines(Selection { block: &block(users), only: None }).into()
+    }
+
+    const PLAIN: User<'static> = User { id: "some-id", name: "a name", time_of_start: "2017-03-07T00:30:54.000Z" };
 
     #[test]
     fn what_ends_a_field_a_line_or_begins_an_escape_is_escaped_in_a_file() {
@@ -111,10 +125,9 @@ mod tests {
 
     #[test]
     fn one_special_byte_among_many_users_is_found_wherever_it_stands() {
-        let plain = User { id: "some-id", name: "a name", time_of_start: "2017-03-07T00:30:54.000Z" };
         for special in ["\t", "\n", "\\", "\0"] {
             for at in [0, 1, 500, 999] {
-                let mut users = vec![plain; 1000];
+                let mut users = vec![PLAIN; 1000];
                 users[at].name = special;
                 let file = file(&users);
                 assert_eq!(file.iter().filter(|byte| **byte == b'\n').count(), 1000, "{special:?} in {at}");
@@ -122,6 +135,18 @@ mod tests {
                 let line = file.split(|byte| *byte == b'\n').nth(at).unwrap();
                 assert_eq!(line.iter().filter(|byte| **byte == b'\\').count(), 1 + usize::from(special == "\\"));
             }
+        }
+    }
+
+    #[test]
+    fn of_some_users_their_lines_alone_are_in_the_file_escaped_or_not() {
+        for (first, line) in [("1", "1"), ("\t", "\\t")] {
+            let block = block(&[User { id: first, ..PLAIN }, PLAIN, User { id: "3", ..PLAIN }]);
+            let of = |id: &str| format!("{id}\t{}\t{}\n", PLAIN.name, PLAIN.time_of_start);
+            let lines = |only: &[u32]| lines(Selection { block: &block, only: Some(only) });
+            assert_eq!(lines(&[0, 2]), of(line) + &of("3"));
+            assert_eq!(lines(&[1]), of(PLAIN.id));
+            assert_eq!(lines(&[]), "");
         }
     }
 

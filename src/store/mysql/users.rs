@@ -36,7 +36,7 @@ pub enum Way {
 }
 
 impl MySqlSession {
-    pub async fn store(&mut self, users: &UserBlock, existing: Existing) -> Result<Applied> {
+    pub async fn store(&mut self, users: &Arc<UserBlock>, existing: Existing) -> Result<Applied> {
         self.check_open("storing users")?;
         let applied = match existing {
             Existing::Keep => self.keep(users).await,
@@ -46,13 +46,13 @@ impl MySqlSession {
     }
 
     /// What others store between the look and the sending is told by the server: it counts what it added.
-    async fn keep(&mut self, users: &UserBlock) -> Result<Applied> {
+    async fn keep(&mut self, users: &Arc<UserBlock>) -> Result<Applied> {
         let absent = self.absent(users).await?;
         let inserted = self.add(Selection { block: users, only: absent.as_deref() }).await?;
         Ok(Applied { inserted, replaced: 0 })
     }
 
-    async fn replace(&mut self, users: &UserBlock) -> Result<Applied> {
+    async fn replace(&mut self, users: &Arc<UserBlock>) -> Result<Applied> {
         let Compared { absent, mut different } = self.compare(users).await?;
         let absent = Selection { block: users, only: Some(&absent) };
         let inserted = self.add(absent).await?;
@@ -101,7 +101,7 @@ impl MySqlSession {
         }
         let sql = format!("LOAD DATA LOCAL INFILE 'users' {mode}INTO TABLE {} {}", self.server.table, text::LINES);
         let asked = Arc::new(AtomicBool::new(false));
-        let file = text::lines(users.users(), users.bytes());
+        let file = text::lines(users);
         match self.run_users(Statement::Load(&sql, file, asked.clone())).await {
             Ok(reply) => {
                 self.server.goes(Way::LoadData, None);

@@ -2,13 +2,13 @@
 
 use super::*;
 
-fn block(ids: &[&str]) -> UserBlock {
+fn block(ids: &[&str]) -> Arc<UserBlock> {
     let mut block = UserBlock::default();
     ids.iter().for_each(|id| block.push(User { id, name: "n", time_of_start: "t" }, 1, false));
-    block
+    block.into()
 }
 
-fn all(block: &UserBlock) -> Selection<'_> {
+fn all(block: &Arc<UserBlock>) -> Selection<'_> {
     Selection { block, only: None }
 }
 
