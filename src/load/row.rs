@@ -149,8 +149,8 @@ mod tests {
             prop_assert_eq!(span.row(&block), row);
             prop_assert_eq!(span.end, block.len());
             let (line, [id_end, name_end]) = span.line(&block);
-            prop_assert_eq!(line, [&*id, &*name, &*time].iter().zip(FIELD_ENDS).flat_map(|(field, end)| field.iter().copied().chain([end])).collect::<Vec<_>>());
-            prop_assert_eq!((id_end, name_end), (id.len(), id.len() + 1 + name.len()));
+            let expected = [&*id, b"\t", &*name, b"\t", &*time, b"\n"].concat();
+            prop_assert_eq!((line, id_end, name_end), (&*expected, id.len(), id.len() + 1 + name.len()));
             for length in before.len()..block.len() {
                 prop_assert!(Span::decode(&block[..length], before.len()).is_none());
             }
