@@ -1,6 +1,6 @@
 //! Work that blocks, on a thread for it.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use tokio::{
     sync::oneshot,
@@ -22,6 +22,11 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
     });
     spawn_blocking(work).await?;
     Ok(answered.try_recv().expect("it has ended, so it has answered"))
+}
+
+/// As `run`, of work on files: its panic is an error like theirs.
+pub async fn run_io<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    run(work).await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
 }
 
 /// As `run`. `None` when `stop` was cancelled and the work has not ended `NOTICES_WITHIN` of that: it hangs where nobody
@@ -47,6 +52,7 @@ mod tests {
         assert_eq!(super::run(|| 7).await.unwrap(), 7);
         assert!(super::run(|| panic!("on purpose")).await.unwrap_err().is_panic());
     }
+
     #[tokio::test]
     async fn work_that_does_not_notice_a_stop_is_left_to_itself() {
         let (hanging, never) = std::sync::mpsc::channel::<()>();

@@ -31,7 +31,7 @@ impl<'a> Rest<'a> {
         let input = match content.path().map(PathBuf::from) {
             _ if offset == total => Input::Nothing,
             Some(path) => {
-                let file = on_disk(move || File::open(path)).await;
+                let file = blocking::run_io(move || File::open(path)).await;
                 Input::File(file.map_err(|error| unreadable(content, error))?.into())
             }
             None => Input::Stream(content.open(offset).await?),
@@ -52,7 +52,8 @@ impl<'a> Rest<'a> {
             Input::Nothing => 0,
             Input::File(file) => {
                 let (file, offset, mut piece) = (Arc::clone(file), self.total - self.left, std::mem::take(buffer));
-                let read = on_disk(move || fill(&file, offset, &mut piece).map(|filled| (filled, piece))).await;
+                let read =
+                    blocking::run_io(move || fill(&file, offset, &mut piece).map(|filled| (filled, piece))).await;
                 let (filled, piece) = read.map_err(|error| unreadable(self.content, error))?;
                 *buffer = piece;
                 filled
@@ -88,10 +89,6 @@ fn unreadable(content: &dyn Source, error: io::Error) -> Error {
     error.downcast::<Error>().unwrap_or_else(|error| {
         Error::unavailable(Service::Source, format!("reading {}", content.name())).because(error)
     })
-}
-
-async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    blocking::run(work).await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
 }
 
 /// Fills `piece` with what is at `offset`; less of it where the file ends before.

@@ -60,8 +60,7 @@ impl Directory {
         doing: &str,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let done = blocking::run(work).await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
-        done.map_err(|error| self.error(doing, error))
+        blocking::run_io(work).await.map_err(|error| self.error(doing, error))
     }
 
     fn taken(&self, file: &str, there: u64, size: u64) -> Error {

@@ -247,12 +247,7 @@ struct Lines(HashMap<String, (u64, u64)>);
 
 impl Lines {
     fn add(&mut self, id: &str, line: u64) {
-        match self.0.get_mut(id) {
-            Some((_, last)) => *last = line,
-            None => {
-                self.0.insert(id.to_owned(), (line, line));
-            }
-        }
+        self.0.entry(id.to_owned()).and_modify(|(_, last)| *last = line).or_insert((line, line));
     }
 
     /// The line whose row is stored.
