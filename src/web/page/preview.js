@@ -52,7 +52,7 @@ export function notes(seen, zone) {
   if (seen.rejected > 0) {
     const why = seen.reasons.slice(0, 3).map((reason) => `line ${number(reason.first_line)}: ${reason.example}`).join("; ");
     const of = seen.complete ? "" : " read here";
-    shown.push(notice(`${number(seen.rejected)} of the ${plural(seen.rows_seen, "row")}${of} cannot be stored (${why}). All others will be; the rejected ones can be downloaded and mended.`));
+    shown.push(notice(`${number(seen.rejected)} of the ${plural(seen.rows_seen, "row")}${of} cannot be stored (${why}). The others are loaded all the same; the rejected ones can be downloaded and mended.`));
   }
   return shown;
 }
@@ -75,7 +75,7 @@ function row(seen) {
     if (reject) return el("td", { class: reject.field === field ? "fault" : "" }, before);
     return el("td", {}, ...(field === "time_of_start" ? value(before, time(user[field])) : value(before, user[field])));
   });
-  return el("tr", { class: reject ? "reject" : "" }, el("td", { class: "line" }, number(line)), ...cells,
+  return el("tr", { class: reject ? "reject" : seen.stored_instead ? "lost" : "" }, el("td", { class: "line" }, number(line)), ...cells,
     el("td", { class: "outcome" }, becomes(seen)));
 }
 
