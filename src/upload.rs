@@ -205,6 +205,8 @@ pub struct Cleaned {
     pub undecodable: u64,
     /// What such rows look like: a WHATWG label.
     pub looks_like: Option<String>,
+    #[serde(default)]
+    pub format_wanted: FormatWanted,
     /// Of the bytes that were cleaned, lower-case hex.
     pub sha256: String,
 }
@@ -223,6 +225,31 @@ pub struct TimeCounts {
     pub folds: u64,
     /// In an hour that never was: shifted forward by the gap's length.
     pub gaps: u64,
+}
+
+/// Rejected rows whose time is read only with a format.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FormatWanted {
+    pub rows: u64,
+    /// Each of which would read all of them.
+    pub formats: Vec<String>,
+}
+
+impl FormatWanted {
+    /// One more row, and what would read it.
+    pub fn add(&mut self, formats: Vec<String>) {
+        self.merge(&Self { rows: 1, formats });
+    }
+
+    /// Adds other rows.
+    pub fn merge(&mut self, others: &Self) {
+        if self.rows == 0 {
+            self.formats.clone_from(&others.formats);
+        } else if others.rows > 0 {
+            self.formats.retain(|format| others.formats.contains(format));
+        }
+        self.rows += others.rows;
+    }
 }
 
 /// One reason for rejects, with its first line as an example.

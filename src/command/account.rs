@@ -3,7 +3,7 @@
 use super::output::{self, counted, grouped, printable};
 use crate::{
     error::Result,
-    pipeline::process::other_encoding,
+    pipeline::process::other_options,
     upload::{State, Upload},
 };
 
@@ -55,7 +55,9 @@ pub fn details(upload: &Upload) -> Vec<String> {
     lines.extend(reasons(upload));
     match &upload.receipt {
         Some(receipt) => lines.extend(receipt.remarks.iter().map(|remark| printable(remark))),
-        None => lines.extend(upload.cleaned.as_ref().and_then(|cleaned| other_encoding(upload, cleaned))),
+        // A failure's own next step names them.
+        None if upload.state == State::Failed => {}
+        None => lines.extend(upload.cleaned.iter().flat_map(|cleaned| other_options(upload, cleaned))),
     }
     if upload.state == State::Failed
         && let Some(next) = upload.failure.as_ref().and_then(|failure| failure.next.as_deref())
@@ -127,18 +129,6 @@ mod tests {
         let lines = details(&upload);
         assert_eq!(lines[0], "  time_of_start: time unreadable (1,201), e.g. line 88: \"31/13/2024\" is not a date");
         assert_eq!(lines[1], format!("rejected rows: userdata rejects {} -o rejects.csv", upload.id()));
-    }
-
-    #[test]
-    fn a_file_refused_for_its_encoding_says_what_it_looks_like() {
-        let mut upload = upload("users.csv", State::Failed);
-        let looks_like = Some("windows-1252".into());
-        upload.cleaned = Some(Cleaned { undecodable: 1_201, looks_like, ..Cleaned::default() });
-        let said = details(&upload).join("\n");
-        assert!(
-            said.starts_with("1,201 rows are not UTF-8; the file looks like windows-1252: userdata again"),
-            "{said}"
-        );
     }
 
     #[test]

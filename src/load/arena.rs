@@ -96,8 +96,8 @@ impl Arena {
         Ok(())
     }
 
-    /// Reads two bytes of each of these rows: sorted, they lie anywhere in memory, which brings many at once in the time of
-    /// one.
+    /// Reads two bytes of each of these rows: sorted, they lie anywhere in memory, which brings many at once in the time
+    /// of one.
     fn touch(&self, places: &[u128]) {
         let touch = |sum: u8, place: &u128| {
             let begin = start(*place);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     rows::{Cleaner, ReasonCounts, looks_like},
-    upload::{Cleaned, ReasonCount, TimeCounts},
+    upload::{Cleaned, FormatWanted, ReasonCount, TimeCounts},
 };
 
 /// Of the first undecodable fields, to guess their encoding from.
@@ -21,6 +21,8 @@ pub struct Tally {
     reasons: Vec<ReasonCount>,
     undecodable: u64,
     sample: Vec<u8>,
+    #[serde(default)]
+    format_wanted: FormatWanted,
 }
 
 impl Tally {
@@ -30,7 +32,8 @@ impl Tally {
         let rejected = reasons.iter().map(|reason| reason.count).sum();
         let (undecodable, sample) = cleaner.undecodable_rows();
         let sample = sample[..sample.len().min(SAMPLE_BYTES)].to_vec();
-        Self { good, rejected, times: cleaner.times(), reasons, undecodable, sample }
+        let (times, format_wanted) = (cleaner.times(), cleaner.format_wanted().clone());
+        Self { good, rejected, times, reasons, undecodable, sample, format_wanted }
     }
 
     /// Rows read.
@@ -45,6 +48,7 @@ impl Tally {
         self.undecodable += later.undecodable;
         let room = SAMPLE_BYTES - self.sample.len();
         self.sample.extend(later.sample.iter().take(room));
+        self.format_wanted.merge(&later.format_wanted);
         self.merge_times(&later.times);
         for reason in &later.reasons {
             match self.reasons.iter_mut().find(|mine| mine.field == reason.field && mine.code == reason.code) {
@@ -78,6 +82,7 @@ impl Tally {
             reasons: self.reasons,
             undecodable: self.undecodable,
             looks_like: looks_like(&self.sample),
+            format_wanted: self.format_wanted,
             sha256,
         }
     }

@@ -27,8 +27,8 @@ use self::{
 };
 
 pub use self::{
-    account::{other_encoding, receipt},
-    archive::base_name,
+    account::{other_options, receipt},
+    archive::{base_name, remove_begun},
 };
 
 mod account;

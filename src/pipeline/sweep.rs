@@ -156,7 +156,8 @@ async fn copy_receipts(pipeline: &Pipeline) -> Result<()> {
     Ok(())
 }
 
-/// Lays the receipt beside the original and notes that it is there, unless somebody else is about to.
+/// Lays the receipt beside the original and notes that it is there, unless somebody else is about to. What was begun of
+/// an original that never came into the archive goes first.
 pub async fn copy_receipt(pipeline: &Pipeline, upload: &Upload, receipt: &Receipt) -> Result<()> {
     if !pipeline.store.take_receipt(upload.id(), pipeline.config.worker.lease).await? {
         return Ok(());
@@ -165,6 +166,12 @@ pub async fn copy_receipt(pipeline: &Pipeline, upload: &Upload, receipt: &Receip
         .map_err(|error| Error::fatal("receipt_unwritable", "writing a receipt").because(error))?;
     let beside = name::beside(&base_name(upload), ".receipt.json");
     let temp = name::temp(&beside, upload.id(), upload.fence);
+    match process::remove_begun(pipeline, upload).await {
+        Err(error) if error.kind != Kind::Transient => {
+            warn!(upload = %upload.id(), %error, "what was transferred of it stays in the archive");
+        }
+        removed => removed?,
+    }
     pipeline.archive.store_beside(&temp, &beside, &MemorySource(text)).await?;
     pipeline.store.receipt_copied(upload.id()).await
 }

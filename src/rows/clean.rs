@@ -12,7 +12,10 @@ use super::{
     reject::shown,
     time::{How, Shift, Times},
 };
-use crate::{upload::TimeCounts, wording::counted};
+use crate::{
+    upload::{FormatWanted, TimeCounts},
+    wording::counted,
+};
 
 /// Longest id and name, in characters: what the table's columns hold.
 const CHARACTERS_MAX: usize = 255;
@@ -36,6 +39,7 @@ pub struct Cleaner {
     /// Rows refused for undecodable bytes, and some of those bytes.
     undecodable: u64,
     sample: Vec<u8>,
+    format_wanted: FormatWanted,
 }
 
 impl Cleaner {
@@ -55,6 +59,7 @@ impl Cleaner {
             decoded: <[String; 3]>::default(),
             undecodable: 0,
             sample: Vec::new(),
+            format_wanted: FormatWanted::default(),
         })
     }
 
@@ -94,10 +99,12 @@ impl Cleaner {
         lower(name, &mut self.name);
         check_name(&self.name)?;
         self.time.clear();
-        let reading = self
-            .times
-            .read(time, &mut self.time)
-            .map_err(|error| Reason::new(error.code, "time_of_start", error.message))?;
+        let reading = self.times.read(time, &mut self.time).map_err(|error| {
+            if !error.formats.is_empty() {
+                self.format_wanted.add(error.formats);
+            }
+            Reason::new(error.code, "time_of_start", error.message)
+        })?;
         match reading.how {
             How::Offset => self.counts.offset += 1,
             How::Zone => self.counts.zone += 1,
@@ -122,6 +129,11 @@ impl Cleaner {
     /// Rows refused for undecodable bytes, and a bounded sample of those bytes.
     pub fn undecodable_rows(&self) -> (u64, &[u8]) {
         (self.undecodable, &self.sample)
+    }
+
+    /// Rows refused for a time that is read only with a format of a known form.
+    pub fn format_wanted(&self) -> &FormatWanted {
+        &self.format_wanted
     }
 
     /// Fewer fields are good as long as the three are there; more only if what is too much is empty: a comma inside a

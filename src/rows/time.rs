@@ -9,6 +9,7 @@ mod moment;
 mod number;
 mod refusal;
 mod rfc2822;
+mod suggest;
 mod zone;
 
 #[cfg(test)]
@@ -67,11 +68,19 @@ pub struct TimeError {
     pub code: &'static str,
     /// Printable ASCII; quotes at most 60 characters of the value, so it belongs into the rejects and not into a log.
     pub message: String,
+    /// Those that would read it, where it is read only with a format.
+    pub formats: Vec<String>,
 }
 
 impl TimeError {
     fn new(text: &str, fault: Fault) -> Self {
-        Self { code: fault.code, message: format!("{} {}", shown(text), fault.sentence) }
+        let formats = match fault {
+            Fault::DAY_OR_MONTH | Fault::ORDER => suggest::formats(text),
+            _ => Vec::new(),
+        };
+        let such_as = if formats.is_empty() { "" } else { ", such as " };
+        let message = format!("{} {}{such_as}{}", shown(text), fault.sentence, formats.join(" or "));
+        Self { code: fault.code, message, formats }
     }
 }
 
@@ -86,7 +95,7 @@ impl Times {
     pub fn read(&self, text: &str, out: &mut String) -> Result<Reading, TimeError> {
         let text = without_blanks(text);
         if text.is_empty() {
-            return Err(TimeError { code: "time_empty", message: "the time is empty".into() });
+            return Err(TimeError { code: "time_empty", message: "the time is empty".into(), formats: Vec::new() });
         }
         let (utc, reading) = self.instant(text).map_err(|fault| TimeError::new(text, fault))?;
         write(utc, out);

@@ -26,7 +26,7 @@ use crate::{
         csv::{CsvReader, Record},
         looks_like,
     },
-    upload::{ReasonCount, TimeCounts},
+    upload::{FormatWanted, ReasonCount, TimeCounts},
 };
 
 use super::{
@@ -76,6 +76,7 @@ struct Seen {
     times: TimeCounts,
     undecodable: u64,
     looks_like: Option<String>,
+    format_wanted: FormatWanted,
     /// Where the file is damaged, so that nothing of it would be stored.
     broken: Option<String>,
 }
@@ -225,6 +226,7 @@ fn read(data: &[u8], layout: &Layout, options: &RowOptions) -> Result<(Vec<Row>,
     seen.times = cleaner.times();
     let (undecodable, sample) = cleaner.undecodable_rows();
     (seen.undecodable, seen.looks_like) = (undecodable, looks_like(sample));
+    seen.format_wanted = cleaner.format_wanted().clone();
     Ok((rows, examples, seen))
 }
 

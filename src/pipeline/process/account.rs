@@ -71,7 +71,7 @@ fn remarks(upload: &Upload, cleaned: &Cleaned, counts: &Counts, state: State) ->
         let ids = counted(counts.conflicting, "id comes", "ids come");
         remarks.push(format!("{ids} more than once with different names or times; the {line} line was taken"));
     }
-    remarks.extend(other_encoding(upload, cleaned));
+    remarks.extend(other_options(upload, cleaned));
     // Formats without an offset are read in the zone as well.
     let formats = cleaned.times.formats.iter().filter(|(format, _)| !has_offset(format)).map(|(_, count)| count);
     let assumed = cleaned.times.zone + formats.sum::<u64>();
@@ -88,8 +88,12 @@ fn remarks(upload: &Upload, cleaned: &Cleaned, counts: &Counts, state: State) ->
 
 const SEVERAL_STAY: &str = "ids were in the table already and stay as they were";
 
-/// Of a file with bytes that its encoding does not have: what it looks like. Also told of one that failed.
-pub fn other_encoding(upload: &Upload, cleaned: &Cleaned) -> Option<String> {
+/// How rows that were rejected could be read after all, and the command that does it. Also told of a file that failed.
+pub fn other_options(upload: &Upload, cleaned: &Cleaned) -> Vec<String> {
+    other_encoding(upload, cleaned).into_iter().chain(other_formats(upload, cleaned)).collect()
+}
+
+fn other_encoding(upload: &Upload, cleaned: &Cleaned) -> Option<String> {
     let (id, encoding) = (upload.id(), upload.new.options.encoding.name());
     let rows = counted(cleaned.undecodable, "row is", "rows are");
     match &cleaned.looks_like {
@@ -99,6 +103,25 @@ pub fn other_encoding(upload: &Upload, cleaned: &Cleaned) -> Option<String> {
         }
         None => Some(format!("{rows} not {encoding}; name the encoding: userdata again {id} --encoding LABEL")),
     }
+}
+
+/// The command names the formats that hold already, too: they are given all or none.
+fn other_formats(upload: &Upload, cleaned: &Cleaned) -> Option<String> {
+    let wanted = &cleaned.format_wanted;
+    let times = counted(wanted.rows, "time is", "times are");
+    let (names, format) = match &*wanted.formats {
+        [] => return None,
+        [one] => (format!("{one} reads {}", if wanted.rows == 1 { "it" } else { "them all" }), quoted(one)),
+        several => (format!("{}, as you know", several.join(" or ")), "FORMAT".into()),
+    };
+    let before = upload.new.options.formats.iter().map(|format| quoted(format));
+    let flags: String = before.chain([format]).map(|format| format!(" --formats {format}")).collect();
+    Some(format!("{times} read only with a format; {names}: userdata again {}{flags}", upload.id()))
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 fn clock_changes(times: &TimeCounts) -> Vec<String> {
@@ -118,7 +141,7 @@ fn has_offset(format: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::table::tests::upload;
+    use crate::{command::table::tests::upload, upload::FormatWanted};
 
     fn told(cleaned: &Cleaned, counts: &Counts) -> Vec<String> {
         let upload = upload("users.csv", State::Done);
@@ -180,5 +203,41 @@ mod tests {
             told,
             ["1,201 rows are not UTF-8; the file looks like windows-1252: userdata again ID --encoding windows-1252"]
         );
+    }
+
+    /// The format that holds where none is set.
+    const THE_ORIGINALS: &str = " --formats '%d-%m-%y %H:%M:%S'";
+
+    #[test]
+    fn times_that_need_a_format_are_told_with_those_that_read_them_all() {
+        let told = |rows, formats: &[&str]| {
+            let formats = formats.iter().map(ToString::to_string).collect();
+            let cleaned = Cleaned { format_wanted: FormatWanted { rows, formats }, ..Cleaned::default() };
+            told(&cleaned, &Counts::default())
+                .into_iter()
+                .map(|text| text.replace(THE_ORIGINALS, ""))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told(1_201, &["%d.%m.%Y %H:%M"]),
+            ["1,201 times are read only with a format; %d.%m.%Y %H:%M reads them all: \
+              userdata again ID --formats '%d.%m.%Y %H:%M'"]
+        );
+        assert_eq!(
+            told(1, &["%d/%m/%Y", "%m/%d/%Y"]),
+            [
+                "1 time is read only with a format; %d/%m/%Y or %m/%d/%Y, as you know: userdata again ID --formats FORMAT"
+            ]
+        );
+        assert_eq!(told(2, &[]), [""; 0]);
+    }
+
+    #[test]
+    fn formats_that_hold_already_stay_in_the_command() {
+        let mut upload = upload("users.csv", State::Done);
+        upload.new.options.formats = vec!["%Y o'clock".into()];
+        let format_wanted = FormatWanted { rows: 1, formats: vec!["%d.%m.%Y".into()] };
+        let told = other_options(&upload, &Cleaned { format_wanted, ..Cleaned::default() }).remove(0);
+        assert!(told.ends_with(r"--formats '%Y o'\''clock' --formats '%d.%m.%Y'"), "{told}");
     }
 }

@@ -11,9 +11,9 @@ use crate::{
     archive::name,
     config::{ArchiveKind, Config, FtpLayout, SparkSource},
     error::{Error, Result},
-    pipeline::process::job::Job,
+    pipeline::{Pipeline, process::job::Job},
     source::{MemorySource, Source},
-    upload::{Stage, Unit, Upload},
+    upload::{Stage, Unit, Upload, UploadId},
 };
 
 pub async fn archive(job: &Job, upload: &Upload, source: &dyn Source) -> Result<()> {
@@ -148,17 +148,28 @@ fn temp_name(job: &Job, chosen: &str) -> String {
 
 /// What claims that died while they wrote a file left behind. A stopped one that wakes up finds its temp file gone.
 async fn remove_older_temps(job: &Job, file: &str) -> Result<()> {
-    job.unless_stopped(remove_temps(job, file, 1..job.claim.fence.number)).await
+    job.unless_stopped(remove_temps(&job.pipeline, job.claim.id, file, 1..job.claim.fence.number)).await
 }
 
 /// Removes what claims with these fences have begun of a file.
-async fn remove_temps(job: &Job, file: &str, fences: Range<u64>) -> Result<()> {
+async fn remove_temps(pipeline: &Pipeline, id: UploadId, file: &str, fences: Range<u64>) -> Result<()> {
     for fence in fences {
-        if job.pipeline.archive.remove(&name::temp(file, job.claim.id, fence)).await? {
-            debug!(upload = %job.claim.id, file, fence, "removed from the archive what a claim had begun");
+        if pipeline.archive.remove(&name::temp(file, id, fence)).await? {
+            debug!(upload = %id, file, fence, "removed from the archive what a claim had begun");
         }
     }
     Ok(())
+}
+
+/// Removes what claims of an upload have begun of its original, where that is not in the archive; for one that nobody
+/// goes on with.
+pub async fn remove_begun(pipeline: &Pipeline, upload: &Upload) -> Result<()> {
+    match &upload.archive_name {
+        Some(original) if upload.archived_ms.is_none() => {
+            remove_temps(pipeline, upload.id(), original, 1..upload.fence + 1).await
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Takes back what a lost claim had begun; only its own temp files, and only if that works at once.
@@ -177,12 +188,9 @@ pub async fn remove_temp(job: &Job) {
 pub async fn remove_unfinished(job: &Job) {
     let removed = async {
         let (upload, archive) = (job.upload().await?, &job.pipeline.archive);
-        if upload.archived_ms.is_some() {
-            return Ok(());
-        }
-        let original = base_name(&upload);
-        remove_temps(job, &original, 1..job.claim.fence.number + 1).await?;
+        remove_begun(&job.pipeline, &upload).await?;
         if comes_in_chunks(&job.pipeline.config, &upload) {
+            let original = base_name(&upload);
             // It must not name what is gone.
             archive.remove(&name::beside(&original, name::PARTS)).await?;
             let folder = name::chunks(&original);

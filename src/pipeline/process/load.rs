@@ -123,7 +123,8 @@ fn room_for(job: &Job, bytes: u64) -> Result<Option<Room>> {
 
 fn may_be_stored(upload: &Upload, cleaned: &Cleaned) -> Result<()> {
     let (read, rejected) = (cleaned.read, cleaned.rejected);
-    let see = format!("mend the rejected rows and send them: userdata rejects {} -o rejects.csv", upload.id());
+    let mend = format!("mend the rejected rows and send them: userdata rejects {} -o rejects.csv", upload.id());
+    let see = account::other_options(upload, cleaned).into_iter().chain([mend]).collect::<Vec<_>>().join("; or ");
     if read > 0 && cleaned.good == 0 {
         let text = match read {
             1 => "its only row is a reject; nothing was stored".into(),

@@ -1,6 +1,6 @@
 //! What content is, by its first bytes, where it is no CSV; and what its sender can do about it.
 
-use super::LayoutError;
+use super::{LayoutError, SNIFF_BYTES};
 
 /// First bytes of a content that `is_gzip` needs.
 pub const GZIP_HEAD_BYTES: usize = 2;
@@ -40,17 +40,45 @@ pub(super) fn refuse_other(head: &[u8]) -> Result<(), LayoutError> {
         {
             refuse("UTF-16 text", CONVERT)
         }
+        _ if is_markup(head) => {
+            refuse("a web page or XML", "send the CSV file itself; a page may stand in for one that needs signing in")
+        }
+        _ if is_json(head) => refuse("JSON", "export it as CSV, then send that"),
+        _ if is_binary(head) => refuse("binary data", "send the CSV file that it was made from or is packed in"),
         _ => Ok(()),
     }
 }
 
+fn is_markup(head: &[u8]) -> bool {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    [&b"<!doctype "[..], b"<html", b"<?xml"]
+        .iter()
+        .any(|begin| head.get(..begin.len()).is_some_and(|found| found.eq_ignore_ascii_case(begin)))
+}
+
+/// An object, or an array of objects or arrays; an id in braces is neither.
+fn is_json(head: &[u8]) -> bool {
+    match head.trim_ascii_start() {
+        [b'{', rest @ ..] => rest.trim_ascii_start().starts_with(b"\""),
+        [b'[', rest @ ..] => matches!(rest.trim_ascii_start(), [b'{' | b'[', ..]),
+        _ => false,
+    }
+}
+
+/// Whether more than one of twenty bytes is a sign that no text has.
+fn is_binary(head: &[u8]) -> bool {
+    let head = &head[..head.len().min(SNIFF_BYTES)];
+    let is_text = |byte: &u8| *byte >= b' ' || matches!(byte, b'\t' | b'\n' | b'\r' | 0x0b | 0x0c | 0x1a | 0x1b);
+    head.iter().filter(|byte| !is_text(byte)).count() * 20 > head.len()
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::rows::{Layout, RowOptions};
+    use crate::rows::{Columns, Layout, RowOptions};
 
     #[test]
     fn other_content_is_recognised_and_told_what_to_do() {
-        let contents: [(&[u8], &str); 9] = [
+        let contents: [(&[u8], &str); 15] = [
             (b"PK\x03\x04....xl/workbook.xml", "xlsx"),
             (b"PK\x03\x04....users.csv", "zip"),
             (b"%PDF-1.7", "PDF"),
@@ -60,11 +88,34 @@ mod tests {
             (b"PAR1....", "Parquet"),
             (b"\x28\xb5\x2f\xfd..", "zstd"),
             (b"BZh91AY&SY", "bzip2"),
+            (b"<!DOCTYPE html><title>Sign in</title>", "web page"),
+            (b"\xef\xbb\xbf\r\n<?xml version=\"1.0\"?>", "XML"),
+            (b"{\n  \"id\": 1", "JSON"),
+            (b"[{\"id\": 1}]", "JSON"),
+            (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02", "binary"),
+            (b"\x7fELF\x02\x01\x01\0\0\0\0", "binary"),
         ];
         for (content, what) in contents {
             let error = Layout::detect(content, true, &RowOptions::default()).expect_err(what);
             assert_eq!(error.code, "not_csv");
             assert!(error.message.contains(what) && !error.next.is_empty(), "{error}");
+        }
+    }
+
+    #[test]
+    fn ids_in_braces_and_a_stray_sign_are_no_other_content() {
+        let positions = RowOptions {
+            header: false,
+            columns: Columns { id: "1".into(), name: "2".into(), time_of_start: "3".into() },
+            ..RowOptions::default()
+        };
+        for row in [
+            "{5a52473a-fa01},Bob,2024-01-01\n",
+            "[7],Bob,2024-01-01\n",
+            "<Bob>,Bob,2024-01-01\n",
+            "a\0b,Bob with a long name,2024-01-01\n",
+        ] {
+            assert!(Layout::detect(row.as_bytes(), true, &positions).is_ok(), "{row:?}");
         }
     }
 }

@@ -44,12 +44,9 @@ impl Fault {
         "time_ambiguous",
         "has a zone in letters that means different offsets in different places; write the offset, such as +01:00",
     );
-    pub const DAY_OR_MONTH: Self = Self::new(
-        "time_ambiguous",
-        "does not say which is the day and which the month; set formats, such as %d/%m/%Y or %m/%d/%Y",
-    );
-    pub const ORDER: Self =
-        Self::new("time_unreadable", "is read only with a format; set formats, such as %d/%m/%Y or %m/%d/%Y");
+    pub const DAY_OR_MONTH: Self =
+        Self::new("time_ambiguous", "does not say which is the day and which the month; set formats");
+    pub const ORDER: Self = Self::new("time_unreadable", "is read only with a format; set formats");
     pub const TWELVE_DIGITS: Self = Self::new(
         "time_ambiguous",
         "may be milliseconds since 1970 or a calendar time; set formats, such as %Y%m%d%H%M",

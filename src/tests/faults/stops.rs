@@ -7,7 +7,7 @@ use crate::{
     generator::Table,
     hold::Hold,
     process::{DEADLINE, Role},
-    scene::{LONG, Scene, on_services},
+    scene::{LONG, Scene, names, on_services},
     world::Database::{self, MariaDb, MySql},
 };
 
@@ -112,6 +112,23 @@ async fn a_transfer_that_was_cancelled_leaves_nothing_in_the_archive() {
     server.until_state(&scene.id, "cancelled").await;
     hold.release();
     assert!(in_archive().is_empty(), "in the archive is {:?}\n{}", in_archive(), worker.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_transfer_that_was_handed_back_and_then_cancelled_nothing_stays_in_the_archive() {
+    let world = on_services(MySql).await;
+    let server = world.serve().await;
+    let hold = Hold::at(&world, "transfer");
+    let mut first = hold.worker(&world, "one", &[]);
+    let scene = Scene::begin(&server, LONG).await;
+    hold.reached(&mut first).await;
+    leaves(&mut first).await;
+    let begun = world.archived();
+    assert!(matches!(&*names(&begun), [name] if name.ends_with(".part")), "in the archive is {:?}", names(&begun));
+    let cancelled = server.http.post(format!("{}/uploads/{}/cancel", server.url, scene.id)).send().await.unwrap();
+    assert_eq!(cancelled.status(), 200);
+    let _second = world.worker("two", &[]).await;
+    assert_eq!(names(&scene.in_archive(&world).await), ["users.csv.receipt.json"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -136,6 +136,27 @@ async fn a_file_of_another_encoding_is_put_right_by_the_remark_s_own_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_whose_times_need_a_format_is_put_right_by_the_next_step_s_own_words() {
+    let world = World::embedded();
+    let server = world.serve().await;
+    world.write("export.csv", "id;name;time_of_start\n1;Ada;01.02.2024\n2;Bob;31.12.2024\n");
+    let told = world.run(&["import", "export.csv"]).await.expect(1).stderr();
+    assert!(told.contains("set formats, such as %d.%m.%Y or %m.%d.%Y"), "{told}");
+    let next =
+        told.lines().find(|line| line.starts_with("next: 2 times are read only with a format; ")).expect("a step");
+    let (_, command) = next.split_once("%d.%m.%Y reads them all: userdata ").expect("one format");
+    let (command, _) = command.split_once("; or mend the rejected rows").expect("another way");
+    // As a shell does: between quotes is one word.
+    let words = command.split('\'').enumerate().flat_map(|(number, piece)| match number % 2 {
+        0 => piece.split_whitespace().collect(),
+        _ => vec![piece],
+    });
+    let id = world.run(&words.collect::<Vec<_>>()).await.expect(0).stdout().trim().to_owned();
+    assert_eq!(server.done(&id).await.inserted, 2);
+    assert_eq!(world.table().await["1"].1, "2024-02-01T00:00:00.000Z");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn folders_pipes_and_missing_files_given_to_import_are_usage_errors() {
     let world = World::embedded();
     std::fs::create_dir(world.path().join("folder")).unwrap();

@@ -88,3 +88,14 @@ async fn an_encoding_that_does_not_fit_is_named_and_long_values_are_cut() {
     assert_eq!((seen["rows"].as_array().unwrap().len(), &seen["rows_seen"]), (20, &json!(30)));
     assert_eq!(seen["rows"][0]["given"][1].as_str().unwrap().chars().count(), 121);
 }
+
+#[tokio::test]
+async fn formats_that_read_all_times_that_need_one_are_named() {
+    let server = Server::start().await;
+    let file =
+        "id,name,time_of_start\n1,Ada,1/2/2024 9:05 PM\n2,Bob,12/31/2024 10:00 AM\n3,Cleo,2024-01-01\n4,Dan,soon\n";
+    let (_, seen) = server.post("/preview?complete=true", file).await;
+    assert_eq!(seen["format_wanted"], json!({ "rows": 2, "formats": ["%m/%d/%Y %I:%M %p"] }), "{seen}");
+    let (_, seen) = server.post("/preview?complete=true&formats=%25m/%25d/%25Y+%25I:%25M+%25p", file).await;
+    assert_eq!((&seen["format_wanted"]["rows"], &seen["rejected"]), (&json!(0), &json!(1)), "{seen}");
+}

@@ -45,7 +45,14 @@ export class Again {
       const all = { ...seen, complete, packed: /\.gz$/i.test(this.#view.filename) };
       say(this.#found, `Found: ${preview.found(all, this.#view.size)}`);
       this.#form.show(seen.options, seen.columns, seen.delimiter);
-      this.#shown.replaceChildren(...preview.notes(all, () => this.#form.focus("zone")), seen.layout && !seen.broken ? preview.table(all) : "");
+      const notes = preview.notes(all, {
+        zone: () => this.#form.focus("zone"),
+        format: (format) => {
+          this.#form.take({ formats: [...seen.options.formats, format].join("\n") });
+          this.#look();
+        },
+      });
+      this.#shown.replaceChildren(...notes, seen.layout && !seen.broken ? preview.table(all) : "");
     } catch (problem) {
       if (turn !== this.#turn) return;
       say(this.#found, "");

@@ -109,9 +109,12 @@ class Chosen {
     this.#recall(seen.columns);
     say(this.#found, `Found: ${preview.found(seen, this.file.size)}`);
     this.#form.show(seen.options, seen.columns, seen.delimiter);
-    this.#notes.replaceChildren(...preview.notes(seen, () => {
-      this.#fold.open = true;
-      this.#form.focus("zone");
+    this.#notes.replaceChildren(...preview.notes(seen, {
+      zone: () => {
+        this.#fold.open = true;
+        this.#form.focus("zone");
+      },
+      format: (format) => this.take({ formats: [...seen.options.formats, format].join("\n") }),
     }));
     this.#table.replaceChildren(seen.layout && !seen.broken ? preview.table(seen) : "");
   }

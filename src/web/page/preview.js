@@ -30,8 +30,8 @@ export function assumed(times) {
   return times.zone + formats.reduce((sum, [, count]) => sum + count, 0);
 }
 
-// What a person should know of it; `zone` leads to where that is changed.
-export function notes(seen, zone) {
+// What a person should know of it; `zone` leads to where that is changed, `format` has times read in one.
+export function notes(seen, { zone, format }) {
   const shown = [];
   if (seen.broken) {
     shown.push(error({ code: "csv_broken", detail: `The file is damaged: ${seen.broken}.`, next: "Mend that line and choose the file again; as it is, nothing of it would be stored." }));
@@ -39,6 +39,11 @@ export function notes(seen, zone) {
   if (seen.undecodable > 0) {
     const looks = seen.looks_like ? `; they look like ${seen.looks_like}. Choose that as the encoding.` : ". Choose another encoding.";
     shown.push(notice(`${sentence(plural(seen.undecodable, "row"))} cannot be decoded as ${seen.options.encoding}${looks}`));
+  }
+  const wanted = seen.format_wanted;
+  if (wanted.formats.length > 0) {
+    const choices = wanted.formats.map((one) => button(`Read as ${one}`, () => format(one), { class: "plain" }));
+    shown.push(notice(`${sentence(plural(wanted.rows, "time"))} of the rows read here can be read only when their form is known. `, ...choices));
   }
   const zoneless = assumed(seen.times);
   if (zoneless > 0) {

@@ -77,10 +77,11 @@ function onPage(remark) {
     .replace(/userdata retry \S+ --max-rejects \S+/, "choose how many under “Change options and load again”")
     .replace(/userdata retry \S+ --restart/, "press “Retry from the start”")
     .replace(/userdata again \S+ --existing replace$/, "press “Load again and replace”")
-    .replace(/userdata again \S+((?: --\S+ \S+)+)/, (_, flags) => {
+    .replace(/userdata again \S+((?: --\S+ (?:'[^']*'|[^\s;]+))+)/g, (_, flags) => {
       // A value in capitals stands for what only the reader knows.
-      const chosen = [...flags.matchAll(/--(\S+) (\S+)/g)].map(([, name, value]) => (/^[A-Z]+$/.test(value) ? `the ${name}` : `${name} ${value}`));
-      return `choose ${chosen.join(" and ")} under “Change options and load again”`;
+      // Of several of a name the first ones hold already.
+      const chosen = new Map([...flags.matchAll(/--(\S+) (?:'([^']*)'|(\S+))/g)].map(([, name, words, word]) => [name, /^[A-Z]+$/.test(word) ? `the ${name}` : `${name} ${words ?? word}`]));
+      return `choose ${[...chosen.values()].join(" and ")} under “Change options and load again”`;
     });
 }
 
@@ -98,9 +99,7 @@ function safe(view) {
 }
 
 function remarks(view) {
-  const looks = view.looks_like && !view.remarks.length ? `${plural(view.undecodable, "row")} cannot be decoded; they look like ${view.looks_like}.` : null;
-  const all = [looks, ...view.remarks.map(onPage)].filter(Boolean);
-  return all.length ? el("div", {}, ...all.map((text) => notice(text))) : null;
+  return view.remarks.length ? el("div", {}, ...view.remarks.map((remark) => notice(onPage(remark)))) : null;
 }
 
 function expiry(view) {
@@ -123,7 +122,7 @@ export function details(view) {
     ["waiting", view.waiting, () => waiting(view)],
     ["error", [view.error, view.error && stored], () => failure(view)],
     ["counts", [state, read, inserted, replaced, duplicates, rejected], () => counts(view)],
-    ["remarks", [view.remarks, view.looks_like, view.undecodable], () => remarks(view)],
+    ["remarks", view.remarks, () => remarks(view)],
     ["times", [view.times, view.options?.zone], () => times(view)],
     ["reasons", view.reasons, () => reasons(view)],
     ["rejects", [view.links.rejects, rejected], () => firstRejects(view)],

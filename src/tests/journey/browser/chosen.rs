@@ -63,6 +63,26 @@ async fn the_next_like_it_is_read_so_from_the_start(browser: &Chromium, world: &
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn times_that_need_a_format_are_read_in_the_one_that_is_pressed() {
+    let world = World::embedded();
+    let server = world.serve().await;
+    let browser = Chromium::start().await;
+    open(&browser, &server.url).await;
+    let file = world.write("export.csv", "id;name;time_of_start\n1;Ada;01.02.2024 09:05\n2;Bob;02.02.2024 10:00\n");
+    choose(&browser, &[file]).await;
+    let chosen = chosen("export.csv");
+    says(&browser, &format!("{chosen} .notice"), "2 times of the rows read here").await;
+    shots(&browser, "formats").await;
+    press(&browser, &chosen, "Read as %d.%m.%Y %H:%M").await;
+    says(&browser, &format!("{chosen} td"), "2024-02-01T09:05:00Z").await;
+    send(&browser).await;
+    browser.find(&format!("{} .state.done", card("export.csv"))).await;
+    assert_eq!(world.table().await["1"].1, "2024-02-01T09:05:00.000Z");
+    only_refusals_are_severe(&browser, &[]).await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_stays_with_its_reason_until_it_is_removed_and_holds_up_nothing() {
     let world = World::embedded();
     let server = world.serve().await;
