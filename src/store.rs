@@ -173,6 +173,10 @@ pub trait Store: Send + Sync {
     /// `done`, `failed` or `cancelled` uploads that were archived, whose receipt's copy is not in the archive yet.
     async fn receipts_missing(&self, limit: u32) -> Result<Vec<Upload>>;
 
+    /// `failed` or `cancelled` uploads that were not archived but had a name for it: what was begun of them may still be
+    /// in the archive. `receipt_copied` notes that it is not.
+    async fn begun_in_archive(&self, limit: u32) -> Result<Vec<Upload>>;
+
     /// The right to make the receipt's copy, which two must not make at once: true for one caller, until `lease` has
     /// run out or the copy is there.
     async fn take_receipt(&self, id: UploadId, lease: Duration) -> Result<bool>;

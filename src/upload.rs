@@ -156,7 +156,7 @@ pub struct Upload {
     pub archive_name: Option<String>,
     pub archived_ms: Option<EpochMs>,
     pub finished_ms: Option<EpochMs>,
-    /// Whether the receipt's copy is in the archive.
+    /// Whether the receipt's copy is in the archive, or, of one that was not archived, nothing is.
     pub receipt_copied: bool,
     /// Attempts in a row that ended with the worker's death or an unexpected error and moved nothing.
     pub attempts: u32,

@@ -1,5 +1,5 @@
 //! The sweep finds what was left behind: spooled but not registered, registered but not announced, ended but without
-//! its receipt in the archive, kept longer than promised, reachable by nobody.
+//! its receipt in the archive, begun in the archive and given up, kept longer than promised, reachable by nobody.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -131,6 +131,7 @@ pub async fn ledger(pipeline: &Pipeline, reach: &Reach, stop: &CancellationToken
         let swept = async {
             pipeline.check_ledger().await?;
             copy_receipts(pipeline).await?;
+            remove_begun(pipeline).await?;
             abandon_hopeless(pipeline, reach).await?;
             let due = parts_swept.is_none_or(|at| at.elapsed() >= PARTS_EVERY);
             if due && pipeline.config.spark.remote.is_some() {
@@ -156,8 +157,24 @@ async fn copy_receipts(pipeline: &Pipeline) -> Result<()> {
     Ok(())
 }
 
-/// Lays the receipt beside the original and notes that it is there, unless somebody else is about to. What was begun of
-/// an original that never came into the archive goes first.
+/// Removes what was begun of originals that never came into the archive.
+async fn remove_begun(pipeline: &Pipeline) -> Result<()> {
+    for upload in pipeline.store.begun_in_archive(BATCH).await? {
+        if !pipeline.store.take_receipt(upload.id(), pipeline.config.worker.lease).await? {
+            continue;
+        }
+        match process::remove_begun(pipeline, &upload).await {
+            Err(error) if error.kind != Kind::Transient => {
+                warn!(upload = %upload.id(), %error, "what was transferred of it stays in the archive");
+            }
+            removed => removed?,
+        }
+        pipeline.store.receipt_copied(upload.id()).await?;
+    }
+    Ok(())
+}
+
+/// Lays the receipt beside the original and notes that it is there, unless somebody else is about to.
 pub async fn copy_receipt(pipeline: &Pipeline, upload: &Upload, receipt: &Receipt) -> Result<()> {
     if !pipeline.store.take_receipt(upload.id(), pipeline.config.worker.lease).await? {
         return Ok(());
@@ -166,12 +183,6 @@ pub async fn copy_receipt(pipeline: &Pipeline, upload: &Upload, receipt: &Receip
         .map_err(|error| Error::fatal("receipt_unwritable", "writing a receipt").because(error))?;
     let beside = name::beside(&base_name(upload), ".receipt.json");
     let temp = name::temp(&beside, upload.id(), upload.fence);
-    match process::remove_begun(pipeline, upload).await {
-        Err(error) if error.kind != Kind::Transient => {
-            warn!(upload = %upload.id(), %error, "what was transferred of it stays in the archive");
-        }
-        removed => removed?,
-    }
     pipeline.archive.store_beside(&temp, &beside, &MemorySource(text)).await?;
     pipeline.store.receipt_copied(upload.id()).await
 }

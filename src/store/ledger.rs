@@ -203,6 +203,10 @@ impl<D: Database> Store for Ledger<D> {
         listing::receipts_missing(&self.db, limit).await
     }
 
+    async fn begun_in_archive(&self, limit: u32) -> Result<Vec<Upload>> {
+        listing::begun_in_archive(&self.db, limit).await
+    }
+
     async fn take_receipt(&self, id: UploadId, lease: Duration) -> Result<bool> {
         account::take_receipt(&self.db, id, lease).await
     }

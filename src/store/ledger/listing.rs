@@ -104,3 +104,9 @@ pub(super) async fn receipts_missing(db: &dyn Database, limit: u32) -> Result<Ve
                   order by u.seq limit ?";
     uploads_where(db, clause, &[Value::Int(limit.into())]).await
 }
+
+pub(super) async fn begun_in_archive(db: &dyn Database, limit: u32) -> Result<Vec<Upload>> {
+    let clause = "where u.receipt_copied = 0 and u.archived_ms is null and u.finished_ms is not null \
+                  and u.archive_name is not null order by u.seq limit ?";
+    uploads_where(db, clause, &[Value::Int(limit.into())]).await
+}

@@ -144,6 +144,7 @@ async fn exercise(backend: &dyn Backend) {
             an_id_is_found_by_its_beginning
             candidates_are_the_oldest_that_are_free
             receipts_are_missing_until_they_are_copied
+            what_was_begun_in_the_archive_is_listed_until_it_is_removed
             what_was_parked_is_read_in_order
         }
         marks {

@@ -58,8 +58,8 @@ impl Scene {
         assert_eq!((counts(&receipt), &receipt["state"]), (self.counts, &"done".into()));
     }
 
-    /// Waits for the receipt beside the original; gives all that is in the archive then.
-    pub async fn in_archive(&self, world: &World) -> Vec<(String, Vec<u8>)> {
+    /// Waits for the receipt; gives original, info, rejects and receipt, which must be all there is.
+    pub async fn archived(&self, world: &World) -> [(String, Vec<u8>); 4] {
         let complete = async {
             while !world.archived().iter().any(|(name, _)| name.ends_with("users.csv.receipt.json")) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -67,15 +67,9 @@ impl Scene {
         };
         let waited = tokio::time::timeout(DEADLINE, complete).await;
         let archived = world.archived();
-        assert!(waited.is_ok(), "in the archive is {:?}", names(&archived));
-        archived
-    }
-
-    /// Waits for the receipt; gives original, info, rejects and receipt, which must be all there is.
-    pub async fn archived(&self, world: &World) -> [(String, Vec<u8>); 4] {
-        let archived = self.in_archive(world).await;
+        let names: Vec<_> = archived.iter().map(|(name, _)| name.rsplit('/').next().unwrap()).collect();
         let wanted = ["users.csv", "users.csv.info.json", "users.csv.receipt.json", "users.csv.rejects.csv"];
-        assert_eq!(names(&archived), wanted);
+        assert!(waited.is_ok() && names == wanted, "in the archive is {names:?}");
         let [original, info, receipt, rejects] = archived.try_into().unwrap();
         assert!(original.1 == self.file.bytes, "the original in the archive differs from what was sent");
         assert!(
@@ -112,9 +106,4 @@ async fn undisturbed_rejects(rows: u64) -> Vec<u8> {
         rejects.unwrap().1
     };
     cell.get_or_init(load).await.clone()
-}
-
-/// Of files in the archive, without their folders.
-pub fn names(archived: &[(String, Vec<u8>)]) -> Vec<&str> {
-    archived.iter().filter_map(|(name, _)| name.rsplit('/').next()).collect()
 }

@@ -177,6 +177,33 @@ pub async fn receipts_are_missing_until_they_are_copied(bench: &Bench) {
     assert_eq!(missing(10).await, expected);
 }
 
+pub async fn what_was_begun_in_the_archive_is_listed_until_it_is_removed(bench: &Bench) {
+    let store = &*bench.store;
+    failed(store, &new_upload()).await;
+    let mut ended = Vec::new();
+    for cancelled in [false, true] {
+        let claim = claimed(store, &new_upload()).await;
+        assert!(store.reserve_archive_name(&claim, &format!("{}.csv", claim.id)).await.unwrap());
+        assert_eq!(ids(&store.begun_in_archive(10).await.unwrap()), ended, "an open one goes on");
+        if cancelled {
+            store.release(&claim, Release::HandedBack).await.unwrap();
+            store.cancel(claim.id).await.unwrap();
+        } else {
+            store.fail(&claim, &failure("gone")).await.unwrap();
+        }
+        ended.push(claim.id);
+    }
+    let archived = claimed(store, &new_upload()).await;
+    split(store, &archived, 0, &[]).await;
+    store.fail(&archived, &failure("broken")).await.unwrap();
+    assert_eq!(ids(&store.begun_in_archive(10).await.unwrap()), ended);
+    assert_eq!(ids(&store.begun_in_archive(1).await.unwrap()), ended[..1]);
+    assert!(store.take_receipt(ended[0], LONG).await.unwrap());
+    assert!(!store.take_receipt(ended[0], LONG).await.unwrap(), "two would remove it at once");
+    store.receipt_copied(ended[0]).await.unwrap();
+    assert_eq!(ids(&store.begun_in_archive(10).await.unwrap()), ended[1..]);
+}
+
 pub async fn what_was_parked_is_read_in_order(bench: &Bench) {
     let store = &*bench.store;
     let message = |value: Option<&[u8]>, size| Parked {
