@@ -82,10 +82,8 @@ fn behind(text: &str) -> Option<String> {
         _ => return None,
     };
     // What stands between goes into the format as it is, so it must be none of what formats are made of.
-    joint
-        .chars()
-        .all(|sign| matches!(sign, ' ' | 'T' | ','))
-        .then(|| format!("{joint}{hour}:%M{seconds}{blanks}{last}"))
+    let plain = joint.chars().chain(blanks.chars()).all(|sign| matches!(sign, ' ' | 'T' | ','));
+    plain.then(|| format!("{joint}{hour}:%M{seconds}{blanks}{last}"))
 }
 
 #[cfg(test)]
@@ -110,9 +108,16 @@ mod tests {
 
     #[test]
     fn what_no_format_reads_for_certain_is_offered_none() {
-        for text in
-            ["", "31.13.2024", "31.12.2024 23 Uhr", "31.12.2024 25:00", "31.12.2024 %H 10:00", "1.2.2024x", "1.2.3"]
-        {
+        for text in [
+            "",
+            "31.13.2024",
+            "31.12.2024 23 Uhr",
+            "31.12.2024 25:00",
+            "31.12.2024 %H 10:00",
+            "1.2.2024x",
+            "1.2.3",
+            "1/2/2024 9:05\u{202f}PM",
+        ] {
             assert_eq!(formats(text), [""; 0], "{text}");
         }
     }

@@ -30,6 +30,13 @@ export function assumed(times) {
   return times.zone + formats.reduce((sum, [, count]) => sum + count, 0);
 }
 
+const PARTS = { d: "day", m: "month", Y: "year", y: "year", H: "hour", I: "hour", M: "minute", S: "second", p: "AM/PM", z: "offset", ".f": ".fraction" };
+
+// "%d.%m.%Y %H:%M" as "day.month.year hour:minute".
+function inWords(format) {
+  return format.replace(/%(\.f|[a-zA-Z])/g, (part, name) => PARTS[name] ?? part);
+}
+
 // What a person should know of it; `zone` leads to where that is changed, `format` has times read in one.
 export function notes(seen, { zone, format }) {
   const shown = [];
@@ -42,7 +49,7 @@ export function notes(seen, { zone, format }) {
   }
   const wanted = seen.format_wanted;
   if (wanted.formats.length > 0) {
-    const choices = wanted.formats.map((one) => button(`Read as ${one}`, () => format(one), { class: "plain" }));
+    const choices = wanted.formats.map((one) => button(`Read as ${inWords(one)}`, () => format(one), { class: "plain", title: one }));
     shown.push(notice(`${sentence(plural(wanted.rows, "time"))} of the rows read here can be read only when their form is known. `, ...choices));
   }
   const zoneless = assumed(seen.times);
@@ -57,7 +64,9 @@ export function notes(seen, { zone, format }) {
   if (seen.rejected > 0) {
     const why = seen.reasons.slice(0, 3).map((reason) => `line ${number(reason.first_line)}: ${reason.example}`).join("; ");
     const of = seen.complete ? "" : " read here";
-    shown.push(notice(`${number(seen.rejected)} of the ${plural(seen.rows_seen, "row")}${of} cannot be stored (${why}). The others are loaded all the same; the rejected ones can be downloaded and mended.`));
+    shown.push(notice(seen.rejected < seen.rows_seen
+      ? `${number(seen.rejected)} of the ${plural(seen.rows_seen, "row")}${of} cannot be stored (${why}). The others are loaded all the same; the rejected ones can be downloaded and mended.`
+      : `No row${of} can be stored (${why}). Change how the file is read, or mend it first.`));
   }
   return shown;
 }

@@ -73,7 +73,8 @@ async fn times_that_need_a_format_are_read_in_the_one_that_is_pressed() {
     let chosen = chosen("export.csv");
     says(&browser, &format!("{chosen} .notice"), "2 times of the rows read here").await;
     shots(&browser, "formats").await;
-    press(&browser, &chosen, "Read as %d.%m.%Y %H:%M").await;
+    says(&browser, &format!("{chosen} .notice"), "No row can be stored").await;
+    press(&browser, &chosen, "Read as day.month.year hour:minute").await;
     says(&browser, &format!("{chosen} td"), "2024-02-01T09:05:00Z").await;
     send(&browser).await;
     browser.find(&format!("{} .state.done", card("export.csv"))).await;
