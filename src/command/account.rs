@@ -3,7 +3,7 @@
 use super::output::{self, counted, grouped, printable};
 use crate::{
     error::Result,
-    pipeline::process::other_options,
+    pipeline::process::remarks_of,
     upload::{State, Upload},
 };
 
@@ -53,12 +53,7 @@ pub fn sentence(upload: &Upload) -> String {
 pub fn details(upload: &Upload) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(reasons(upload));
-    match &upload.receipt {
-        Some(receipt) => lines.extend(receipt.remarks.iter().map(|remark| printable(remark))),
-        // A failure's own next step names them.
-        None if upload.state == State::Failed => {}
-        None => lines.extend(upload.cleaned.iter().flat_map(|cleaned| other_options(upload, cleaned))),
-    }
+    lines.extend(remarks_of(upload).iter().map(|remark| printable(remark)));
     if upload.state == State::Failed
         && let Some(next) = upload.failure.as_ref().and_then(|failure| failure.next.as_deref())
     {
@@ -129,6 +124,21 @@ mod tests {
         let lines = details(&upload);
         assert_eq!(lines[0], "  time_of_start: time unreadable (1,201), e.g. line 88: \"31/13/2024\" is not a date");
         assert_eq!(lines[1], format!("rejected rows: userdata rejects {} -o rejects.csv", upload.id()));
+    }
+
+    #[test]
+    fn a_file_refused_for_its_encoding_says_what_it_looks_like_once() {
+        let mut upload = upload("users.csv", State::Failed);
+        let looks_like = Some("windows-1252".into());
+        upload.cleaned = Some(Cleaned { undecodable: 1_201, looks_like, ..Cleaned::default() });
+        let said = details(&upload).join("\n");
+        assert!(
+            said.starts_with("1,201 rows are not UTF-8; the file looks like windows-1252: userdata again"),
+            "{said}"
+        );
+        let next = Some(format!("{said}; or mend the rejected rows"));
+        upload.failure = Some(Failure { code: "no_good_rows".into(), message: "all are rejects".into(), next });
+        assert_eq!(details(&upload), [format!("next: {said}; or mend the rejected rows")]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ use self::{
 };
 
 pub use self::{
-    account::{other_options, receipt},
+    account::{receipt, remarks_of},
     archive::{base_name, remove_begun},
 };
 

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::{
     error::{Error, Result, Service},
-    pipeline::process::other_options,
+    pipeline::process::remarks_of,
     rows::RowOptions,
     spool::Receiving,
     upload::{
@@ -134,12 +134,7 @@ impl UploadView {
         view.announced_at = upload.announced_ms.map(time);
         view.archived_at = upload.archived_ms.map(time);
         view.finished_at = upload.finished_ms.map(time);
-        view.remarks = match receipt {
-            Some(receipt) => receipt.remarks.clone(),
-            // A failure's own next step names them.
-            None if upload.state == UploadState::Failed => Vec::new(),
-            None => upload.cleaned.iter().flat_map(|cleaned| other_options(upload, cleaned)).collect(),
-        };
+        view.remarks = remarks_of(upload);
         view.links.events = link("events");
         view.links.rejects = link("rejects").filter(|_| cleaned.rejected > 0 && upload.archived_ms.is_some());
         view.links.receipt = receipt.and_then(|_| link("receipt"));

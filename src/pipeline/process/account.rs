@@ -88,9 +88,20 @@ fn remarks(upload: &Upload, cleaned: &Cleaned, counts: &Counts, state: State) ->
 
 const SEVERAL_STAY: &str = "ids were in the table already and stay as they were";
 
-/// How rows that were rejected could be read after all, and the command that does it. Also told of a file that failed.
+/// How rows that were rejected could be read after all, and the command that does it.
 pub fn other_options(upload: &Upload, cleaned: &Cleaned) -> Vec<String> {
     other_encoding(upload, cleaned).into_iter().chain(other_formats(upload, cleaned)).collect()
+}
+
+/// What a person should see beside the numbers of an upload, whatever became of it; but for what a failure's next step
+/// says already.
+pub fn remarks_of(upload: &Upload) -> Vec<String> {
+    if let Some(receipt) = &upload.receipt {
+        return receipt.remarks.clone();
+    }
+    let next = upload.failure.as_ref().and_then(|failure| failure.next.as_deref()).unwrap_or_default();
+    let found = upload.cleaned.iter().flat_map(|cleaned| other_options(upload, cleaned));
+    found.filter(|remark| !next.contains(remark)).collect()
 }
 
 fn other_encoding(upload: &Upload, cleaned: &Cleaned) -> Option<String> {

@@ -10,11 +10,14 @@ use crate::{
     hold::Hold,
     process::{DEADLINE, Role},
     scene::{LONG, Scene, on_services},
-    world::Database::{self, MariaDb, MySql},
+    world::{
+        Database::{self, MariaDb, MySql},
+        Server, World,
+    },
 };
 
 /// What nobody may change any more once the file is done.
-async fn everything(world: &crate::world::World) -> (Table, Vec<(String, Vec<u8>)>, Vec<String>) {
+async fn everything(world: &World) -> (Table, Vec<(String, Vec<u8>)>, Vec<String>) {
     let mut connection = world.connect().await;
     let ledger: Vec<String> = mysql_async::prelude::Queryable::query(
         &mut connection,
@@ -74,15 +77,13 @@ async fn leaves(worker: &mut Role) {
     assert!(ended.is_ok_and(|status| status.success()), "{}", worker.log());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_transfer_that_was_handed_back_goes_on_where_it_was() {
-    let world = on_services(MySql).await;
-    let server = world.serve().await;
-    let hold = Hold::at(&world, "transfer");
-    let mut first = hold.worker(&world, "one", &[]);
-    let scene = Scene::begin(&server, LONG).await;
-    hold.reached(&mut first).await;
-    leaves(&mut first).await;
+/// A part of the original is in the archive, and nobody has the upload.
+async fn transfer_handed_back(world: &World, server: &Server) -> Scene {
+    let hold = Hold::at(world, "transfer");
+    let mut worker = hold.worker(world, "one", &[]);
+    let scene = Scene::begin(server, LONG).await;
+    hold.reached(&mut worker).await;
+    leaves(&mut worker).await;
     let upload = server.upload(&scene.id).await;
     assert_eq!(
         (&upload["state"], &upload["owner"], &upload["attempts"]),
@@ -91,6 +92,14 @@ async fn a_transfer_that_was_handed_back_goes_on_where_it_was() {
     let archived = world.archived();
     let [(left, bytes)] = archived.as_slice() else { panic!("in the archive is {archived:?}") };
     assert!(left.ends_with(".part") && !bytes.is_empty() && scene.file.bytes.starts_with(bytes), "{left}");
+    scene
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_that_was_handed_back_goes_on_where_it_was() {
+    let world = on_services(MySql).await;
+    let server = world.serve().await;
+    let scene = transfer_handed_back(&world, &server).await;
     let mut command = world.worker_command("two", &[]);
     let mut second = Role::start("two", command.env("RUST_LOG", "userdata=debug"));
     scene.ends_well(&world, &server).await;
@@ -120,12 +129,7 @@ async fn a_transfer_that_was_cancelled_leaves_nothing_in_the_archive() {
 async fn of_a_transfer_that_was_handed_back_and_then_cancelled_nothing_stays_in_the_archive() {
     let world = on_services(MySql).await;
     let server = world.serve().await;
-    let hold = Hold::at(&world, "transfer");
-    let mut first = hold.worker(&world, "one", &[]);
-    let scene = Scene::begin(&server, LONG).await;
-    hold.reached(&mut first).await;
-    leaves(&mut first).await;
-    assert!(matches!(&*world.archived(), [(name, _)] if name.ends_with(".part")));
+    let scene = transfer_handed_back(&world, &server).await;
     let cancelled = server.http.post(format!("{}/uploads/{}/cancel", server.url, scene.id)).send().await.unwrap();
     assert_eq!(cancelled.status(), 200);
     let _second = world.worker("two", &[]).await;

@@ -47,8 +47,8 @@ export class Again {
       this.#form.show(seen.options, seen.columns, seen.delimiter);
       const notes = preview.notes(all, {
         zone: () => this.#form.focus("zone"),
-        format: (format) => {
-          this.#form.take({ formats: [...seen.options.formats, format].join("\n") });
+        read: (changed) => {
+          this.#form.take(changed);
           this.#look();
         },
       });

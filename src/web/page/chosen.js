@@ -114,7 +114,7 @@ class Chosen {
         this.#fold.open = true;
         this.#form.focus("zone");
       },
-      format: (format) => this.take({ formats: [...seen.options.formats, format].join("\n") }),
+      read: (changed) => this.take(changed),
     }));
     this.#table.replaceChildren(seen.layout && !seen.broken ? preview.table(seen) : "");
   }

@@ -37,8 +37,8 @@ function inWords(format) {
   return format.replace(/%(\.f|[a-zA-Z])/g, (part, name) => PARTS[name] ?? part);
 }
 
-// What a person should know of it; `zone` leads to where that is changed, `format` has times read in one.
-export function notes(seen, { zone, format }) {
+// What a person should know of it; `zone` leads to where that is changed, `read` has it read with other options.
+export function notes(seen, { zone, read }) {
   const shown = [];
   if (seen.broken) {
     shown.push(error({ code: "csv_broken", detail: `The file is damaged: ${seen.broken}.`, next: "Mend that line and choose the file again; as it is, nothing of it would be stored." }));
@@ -49,7 +49,7 @@ export function notes(seen, { zone, format }) {
   }
   const wanted = seen.format_wanted;
   if (wanted.formats.length > 0) {
-    const choices = wanted.formats.map((one) => button(`Read as ${inWords(one)}`, () => format(one), { class: "plain", title: one }));
+    const choices = wanted.formats.map((one) => button(`Read as ${inWords(one)}`, () => read({ formats: [...seen.options.formats, one].join("\n") }), { class: "plain", title: one }));
     shown.push(notice(`${sentence(plural(wanted.rows, "time"))} of the rows read here can be read only when their form is known. `, ...choices));
   }
   const zoneless = assumed(seen.times);
