@@ -22,6 +22,7 @@ use crate::{
 mod connections;
 mod failure;
 mod join;
+mod order;
 mod schema;
 mod session;
 mod table;

@@ -19,13 +19,13 @@ use std::{
 
 use mysql_async::{Row, Value};
 
-use super::{Server, connections::Statement, session::MySqlSession, text};
+use super::{Server, connections::Statement, order, session::MySqlSession, text};
 use crate::{
     error::{Error, Result},
     rows::{User, UserBlock},
 };
 
-/// Some users of a block, ascending, or all of them.
+/// Some users of a block, or all of them. Ascending where they are compared with the table's.
 #[derive(Debug, Clone, Copy)]
 pub struct Selection<'b> {
     pub block: &'b Arc<UserBlock>,
@@ -40,6 +40,10 @@ impl<'b> Selection<'b> {
 
     fn place(self, at: usize) -> u32 {
         self.only.map_or(at as u32, |only| only[at])
+    }
+
+    pub fn places(self) -> Vec<u32> {
+        (0..self.len()).map(|at| self.place(at)).collect()
     }
 
     fn user(self, at: usize) -> User<'b> {
@@ -142,6 +146,11 @@ impl<'b> Join<'b> {
         self.at = end;
     }
 
+    /// Whether the table's rows stand between those that will be added; known when all users are compared.
+    fn is_between(&self) -> bool {
+        order::is_between(self.read, self.compared.absent.len() as u64)
+    }
+
     /// Whether the rows read have saved more than they cost.
     fn pays(&self) -> bool {
         self.met * READS_PER_DUPLICATE >= self.read
@@ -183,7 +192,8 @@ impl<'b> Pages<'b> {
 impl MySqlSession {
     /// The users that may be absent: all but those that were seen to be there. `None`: nobody looked.
     pub async fn absent(&mut self, users: &Arc<UserBlock>) -> Result<Option<Vec<u32>>> {
-        if users.is_empty() || !self.server.keeping.due() {
+        let wanted = self.between.is_none() && users.len() > order::WINDOW;
+        if users.is_empty() || !(wanted || self.server.keeping.due()) {
             return Ok(None);
         }
         let mut join = Join::new(Selection { block: users, only: None });
@@ -200,6 +210,7 @@ impl MySqlSession {
         }
         self.server.keeping.learn(join.pays());
         join.absent_before(users.len());
+        self.between = Some(join.is_between());
         Ok(Some(join.compared.absent))
     }
 
@@ -210,6 +221,7 @@ impl MySqlSession {
             self.compare_pages(&mut join).await?;
         }
         self.compare_ids(&mut join).await?;
+        self.between = Some(join.is_between());
         Ok(join.compared)
     }
 

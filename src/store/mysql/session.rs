@@ -26,11 +26,13 @@ pub struct MySqlSession {
     /// For one statement of the ledger.
     limit: Duration,
     ended: bool,
+    /// Whether the last look into the table found its rows between those that were to be added.
+    pub between: Option<bool>,
 }
 
 impl MySqlSession {
     pub fn new(held: Held, server: Arc<Server>, limit: Duration) -> Self {
-        Self { held, server, limit, ended: false }
+        Self { held, server, limit, ended: false, between: None }
     }
 
     async fn run(&mut self, statement: Statement<'_>, doing: &str) -> Result<Reply> {

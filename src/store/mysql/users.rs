@@ -13,6 +13,7 @@ use super::{
     connections::{Reply, Statement},
     failure,
     join::{Compared, Selection},
+    order,
     session::MySqlSession,
     text,
 };
@@ -69,6 +70,8 @@ impl MySqlSession {
 
     /// Adds those whose id is not there yet; gives their number.
     async fn add(&mut self, users: Selection<'_>) -> Result<u64> {
+        let order = (self.between == Some(true)).then(|| order::spread(&users.places()));
+        let users = Selection { only: order.as_deref().or(users.only), ..users };
         let sent = users.len() as u64;
         let Some(reply) = self.load(users, "").await? else { return self.insert(users).await };
         let [records, deleted, skipped, warnings] =

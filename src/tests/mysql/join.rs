@@ -31,23 +31,23 @@ crate::alone_on_both! {
     ids_that_look_alike_are_told_apart_while_joining
 }
 
-const BOTH: [Existing; 2] = [Existing::Keep, Existing::Replace];
+pub const BOTH: [Existing; 2] = [Existing::Keep, Existing::Replace];
 
-async fn store(database: &MySql, users: UserBlock, existing: Existing) -> userdata::error::Result<Applied> {
+pub async fn store(database: &MySql, users: UserBlock, existing: Existing) -> userdata::error::Result<Applied> {
     let mut session = database.begin(Lane::Work).await?;
     let applied = session.store_users(users, existing).await?;
     session.commit().await?;
     Ok(applied)
 }
 
-fn users<'u>(ids: impl IntoIterator<Item = &'u String>, name: &str) -> UserBlock {
+pub fn users<'u>(ids: impl IntoIterator<Item = &'u String>, name: &str) -> UserBlock {
     let mut block = UserBlock::default();
     ids.into_iter().for_each(|id| block.push(User { id, name, time_of_start: "t" }, 1, false));
     block
 }
 
 /// Every `step`-th of so many ids.
-fn ids(all: usize, step: usize) -> Vec<String> {
+pub fn ids(all: usize, step: usize) -> Vec<String> {
     (0..all).step_by(step).map(|number| format!("{number:07}")).collect()
 }
 

@@ -8,6 +8,7 @@ mod connections;
 mod failures;
 mod join;
 mod ledger;
+mod order;
 mod rows;
 mod schema;
 mod server;

@@ -101,6 +101,17 @@ impl Server {
         self.root().await.query(sql).await.expect("the users")
     }
 
+    /// Pages of the user table that hold rows.
+    pub async fn leaf_pages(&self) -> u64 {
+        self.run("ANALYZE TABLE DB.userinfo").await;
+        let sql = format!(
+            "SELECT CAST(stat_value AS UNSIGNED) FROM mysql.innodb_index_stats WHERE database_name = '{}' \
+             AND table_name = 'userinfo' AND index_name = 'PRIMARY' AND stat_name = 'n_leaf_pages'",
+            self.database
+        );
+        self.number(&sql).await
+    }
+
     /// Connections that run in this test's database.
     pub async fn connections(&self) -> Vec<u64> {
         let sql = format!("SELECT id FROM information_schema.processlist WHERE db = '{}'", self.database);
