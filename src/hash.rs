@@ -1,5 +1,7 @@
-//! SHA-256 of bytes that stream by, and of a file's two ends. The state of the first can be written down at any offset,
-//! and another process goes on from there: so each byte is hashed once while it arrives or is indexed.
+//! Hashes of bytes that stream by, and of a file's two ends. SHA-256 is what people are told and can compute themselves.
+//! Its state can be written down at any offset, and another process goes on from there; where that is not needed,
+//! another implementation is twice as quick on processors without instructions for it. What the program compares only
+//! with itself is BLAKE3, which is ten times as quick again.
 
 use std::{
     fmt,
@@ -74,34 +76,69 @@ impl<'de> Deserialize<'de> for HashState {
     }
 }
 
+/// Hashes bytes piece by piece.
+pub trait Hasher: Default {
+    fn update(&mut self, bytes: &[u8]);
+
+    /// The hash of all of them, lower-case hex.
+    fn finish(self) -> String;
+}
+
+/// SHA-256 from a content's beginning to its end.
+pub struct WholeSha256(ring::digest::Context);
+
+impl Default for WholeSha256 {
+    fn default() -> Self {
+        Self(ring::digest::Context::new(&ring::digest::SHA256))
+    }
+}
+
+impl Hasher for WholeSha256 {
+    fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(self) -> String {
+        hex(self.0.finish().as_ref())
+    }
+}
+
+#[derive(Default)]
+pub struct Blake3(blake3::Hasher);
+
+impl Hasher for Blake3 {
+    fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(self) -> String {
+        hex(self.0.finalize().as_bytes())
+    }
+}
+
 /// Hashes what is read through it.
-pub struct Hashed<R> {
+pub struct Hashed<R, H> {
     inner: R,
-    state: HashState,
+    hasher: H,
     bytes: u64,
 }
 
-impl<R: Read> Hashed<R> {
+impl<R: Read, H: Hasher> Hashed<R, H> {
     pub fn new(inner: R) -> Self {
-        Self::behind(inner, HashState::default())
-    }
-
-    /// Goes on from `state`.
-    pub fn behind(inner: R, state: HashState) -> Self {
-        Self { inner, state, bytes: 0 }
+        Self { inner, hasher: H::default(), bytes: 0 }
     }
 
     /// Reads what is left; gives the hash, and how many bytes were read through it.
     pub fn finish(mut self) -> io::Result<(String, u64)> {
         io::copy(&mut self, &mut io::sink())?;
-        Ok((self.state.sha256(), self.bytes))
+        Ok((self.hasher.finish(), self.bytes))
     }
 }
 
-impl<R: Read> Read for Hashed<R> {
+impl<R: Read, H: Hasher> Read for Hashed<R, H> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(into)?;
-        self.state.update(&into[..read]);
+        self.hasher.update(&into[..read]);
         self.bytes += read as u64;
         Ok(read)
     }
@@ -146,9 +183,25 @@ mod tests {
             let mut state = HashState::default();
             state.update(&bytes[..cut]);
             let text = serde_json::to_string(&state).unwrap();
-            let state = serde_json::from_str(&text).unwrap();
-            assert_eq!(Hashed::behind(&bytes[cut..], state).finish().unwrap(), (whole.clone(), 200 - cut as u64));
+            let mut state: HashState = serde_json::from_str(&text).unwrap();
+            state.update(&bytes[cut..]);
+            assert_eq!(state.sha256(), whole);
         }
+    }
+
+    #[test]
+    fn what_is_read_is_hashed_to_its_end_however_little_was_asked_for() {
+        let bytes: Vec<u8> = (0..200).collect();
+        let mut hashed = Hashed::<_, WholeSha256>::new(bytes.as_slice());
+        hashed.read_exact(&mut [0; 7]).unwrap();
+        assert_eq!(hashed.finish().unwrap(), (hex(&Sha256::digest(&bytes)), 200));
+    }
+
+    /// The first of the algorithm's own test vectors: of no bytes.
+    #[test]
+    fn blake3_is_that_of_its_specification() {
+        let nothing = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+        assert_eq!(Blake3::default().finish(), nothing);
     }
 
     /// Manifests of other versions hold it.

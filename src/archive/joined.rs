@@ -7,14 +7,13 @@ use std::{io, sync::Arc};
 use async_trait::async_trait;
 use bytes::{Bytes as Piece, BytesMut};
 use futures_util::stream;
-use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 use tokio_util::io::StreamReader;
 
 use super::{Archive, StoredFile};
 use crate::{
     error::{Error, Result},
-    hash::hex,
+    hash::{Hasher, WholeSha256},
     source::{Bytes, Source},
 };
 
@@ -74,7 +73,7 @@ struct Open {
     bytes: Bytes,
     read: u64,
     /// Of a file that is read from its beginning.
-    hash: Option<Sha256>,
+    hash: Option<WholeSha256>,
 }
 
 impl Reading {
@@ -87,7 +86,7 @@ impl Reading {
                 let Some(file) = self.left.pop() else { return Ok(None) };
                 let skip = std::mem::take(&mut self.skip);
                 let bytes = self.archive.open(&file.name, skip).await.map_err(io::Error::other)?;
-                let hash = (skip == 0).then(Sha256::new);
+                let hash = (skip == 0).then(WholeSha256::default);
                 self.file = Some(Open { file, bytes, read: skip, hash });
             }
             let Some(open) = &mut self.file else { return Ok(None) };
@@ -117,7 +116,7 @@ impl Open {
         if self.read != size {
             return changed(format!("it has {} bytes, it had {size}", self.read));
         }
-        match self.hash.map(|hash| hex(&hash.finalize())) {
+        match self.hash.map(Hasher::finish) {
             Some(found) if found != sha256 => changed(format!("its SHA-256 is {found}, it was {sha256}")),
             _ => Ok(()),
         }
@@ -135,7 +134,9 @@ mod tests {
         for (name, text) in [("a", "first "), ("b", ""), ("c", "second "), ("d", "third")] {
             let content = MemorySource(text.into());
             archive.store(&format!("{name}.part"), name, &content, &Meter::default()).await.unwrap();
-            let sha256 = hex(&Sha256::digest(text));
+            let mut hash = WholeSha256::default();
+            hash.update(text.as_bytes());
+            let sha256 = hash.finish();
             files.push(StoredFile { name: name.into(), size: text.len() as u64, sha256 });
         }
         Joined { archive, what: "all".into(), head: b"head ".to_vec(), files }

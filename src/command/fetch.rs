@@ -52,7 +52,7 @@ fn known_hash(upload: &Upload) -> Option<&str> {
 
 /// `Fatal`, code `archive_changed`, when the archive does not hold what was received.
 fn compare(place: &str, upload: &Upload, expected: Option<&str>, copied: &save::Copied) -> Result<()> {
-    let (found, size) = (copied.hash.sha256(), upload.new.size);
+    let (found, size) = (copied.sha256.as_str(), upload.new.size);
     let why = if copied.bytes != size {
         format!("it has {} bytes, {size} were received", copied.bytes)
     } else if expected.is_some_and(|expected| expected != found) {

@@ -7,14 +7,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use super::output;
 use crate::{
     error::{Error, Result, Service},
-    hash::HashState,
+    hash::{Hasher, WholeSha256},
 };
 
 /// What has been copied.
-#[derive(Default)]
 pub struct Copied {
     pub bytes: u64,
-    pub hash: HashState,
+    /// Lower-case hex.
+    pub sha256: String,
 }
 
 /// Writes a file under another name first; it gets its own when everything is on disk and `accept` has nothing against
@@ -48,7 +48,7 @@ pub async fn copy(
     out: &mut (impl AsyncWriteExt + Unpin),
 ) -> Result<Copied> {
     let mut buffer = vec![0; 1 << 16];
-    let mut copied = Copied::default();
+    let (mut bytes, mut hash) = (0, WholeSha256::default());
     loop {
         let unread = |error: std::io::Error| {
             error
@@ -58,9 +58,9 @@ pub async fn copy(
         let read = content.read(&mut buffer).await.map_err(unread)?;
         let Some(block) = buffer.get(..read).filter(|block| !block.is_empty()) else { break };
         out.write_all(block).await.map_err(|error| output::unwritten(to, error))?;
-        copied.hash.update(block);
-        copied.bytes += block.len() as u64;
+        hash.update(block);
+        bytes += block.len() as u64;
     }
     out.flush().await.map_err(|error| output::unwritten(to, error))?;
-    Ok(copied)
+    Ok(Copied { bytes, sha256: hash.finish() })
 }

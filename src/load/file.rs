@@ -84,7 +84,7 @@ struct Manifest {
 }
 
 impl Manifest {
-    const FORMAT: u32 = 3;
+    const FORMAT: u32 = 4;
 }
 
 impl CleanFile {

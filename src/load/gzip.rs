@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    hash::Hashed,
+    hash::{Hashed, WholeSha256},
 };
 
 /// The expanded file's name in the work folder.
@@ -22,12 +22,12 @@ const PIECE_BYTES: usize = 256 << 10;
 
 /// Expands `input` into the folder and finds the expanded length.
 pub fn expand(input: Input, folder: &Folder, max_bytes: u64) -> Result<Pass<u64>> {
-    let mut hashed = Hashed::new(input);
+    let mut hashed = Hashed::<_, WholeSha256>::new(input);
     let expanded = write_expanded(&mut hashed, folder, max_bytes);
     Pass::to_end(expanded, || hashed.finish().map_err(reading))
 }
 
-fn write_expanded(input: &mut Hashed<Input>, folder: &Folder, max_bytes: u64) -> Result<u64> {
+fn write_expanded(input: &mut Hashed<Input, WholeSha256>, folder: &Folder, max_bytes: u64) -> Result<u64> {
     let mut out = folder.stage(EXPANDED)?;
     let mut decoder = MultiGzDecoder::new(input);
     let (mut piece, mut length) = (vec![0; PIECE_BYTES], 0);

@@ -1,8 +1,8 @@
-//! Hashing on a thread of its own: whoever reads a content tells it each piece, and where the hash's state is wanted.
+//! Hashing on a thread of its own: whoever reads a content tells it each piece, and where it is cut.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
-use crate::hash::HashState;
+use crate::hash::{Blake3, Hasher as _, WholeSha256};
 
 /// Pieces that wait to be hashed.
 const AHEAD: usize = 4;
@@ -18,7 +18,11 @@ pub struct Teller {
 pub struct Hasher {
     told: Receiver<Told>,
     done: Sender<Vec<u8>>,
-    hashes: Hashes,
+    whole: WholeSha256,
+    /// Of what is hashed behind the last cut.
+    since_cut: Blake3,
+    cuts: Vec<String>,
+    bytes: u64,
     /// The last piece, and what of it is hashed: a cut lies there or at its beginning.
     piece: Vec<u8>,
     hashed: usize,
@@ -30,19 +34,20 @@ enum Told {
     End,
 }
 
-/// What was hashed.
-#[derive(Default)]
+/// What was hashed; hashes are lower-case hex.
 pub struct Hashes {
-    pub whole: HashState,
+    /// SHA-256 of all bytes.
+    pub whole: String,
     pub bytes: u64,
-    /// At each cut, the state of all bytes before it.
-    pub cuts: Vec<HashState>,
+    /// At each cut, BLAKE3 of the bytes between the cut before and this one.
+    pub cuts: Vec<String>,
 }
 
 pub fn begin() -> (Teller, Hasher) {
     let ((tell, told), (give_back, done)) = (sync_channel(AHEAD), channel());
-    let hashes = Hashes::default();
-    let hasher = Hasher { told, done: give_back, hashes, piece: Vec::new(), hashed: 0 };
+    let (whole, since_cut) = (WholeSha256::default(), Blake3::default());
+    let (cuts, piece) = (Vec::new(), Vec::new());
+    let hasher = Hasher { told, done: give_back, whole, since_cut, cuts, bytes: 0, piece, hashed: 0 };
     (Teller { told: tell, done }, hasher)
 }
 
@@ -55,7 +60,7 @@ impl Teller {
         self.tell(Told::Piece(piece));
     }
 
-    /// The state at `offset` is wanted, which lies in the last piece, behind any cut before.
+    /// The content is cut at `offset`, which lies in the last piece, behind any cut before.
     pub fn cut(&self, offset: u64) {
         self.tell(Told::Cut(offset));
     }
@@ -78,24 +83,26 @@ impl Hasher {
             match told {
                 Told::Piece(piece) => {
                     self.hash_to(self.piece.len());
-                    self.hashes.bytes += piece.len() as u64;
+                    self.bytes += piece.len() as u64;
                     self.hashed = 0;
                     // Nobody fills it again where reading has ended.
                     let _ = self.done.send(std::mem::replace(&mut self.piece, piece));
                 }
                 Told::Cut(offset) => {
-                    self.hash_to(self.piece.len() - (self.hashes.bytes - offset) as usize);
-                    self.hashes.cuts.push(self.hashes.whole.clone());
+                    self.hash_to(self.piece.len() - (self.bytes - offset) as usize);
+                    self.cuts.push(std::mem::take(&mut self.since_cut).finish());
                 }
                 Told::End => break,
             }
         }
         self.hash_to(self.piece.len());
-        self.hashes
+        Hashes { whole: self.whole.finish(), bytes: self.bytes, cuts: self.cuts }
     }
 
     fn hash_to(&mut self, end: usize) {
-        self.hashes.whole.update(&self.piece[self.hashed..end]);
+        let more = &self.piece[self.hashed..end];
+        self.whole.update(more);
+        self.since_cut.update(more);
         self.hashed = end;
     }
 }
@@ -104,30 +111,33 @@ impl Hasher {
 mod tests {
     use super::*;
 
-    fn state(bytes: &[u8]) -> HashState {
-        let mut state = HashState::default();
-        state.update(bytes);
-        state
+    fn hash<H: crate::hash::Hasher>(bytes: &[u8]) -> String {
+        let mut hasher = H::default();
+        hasher.update(bytes);
+        hasher.finish()
     }
 
     #[test]
-    fn at_each_cut_the_state_is_that_of_all_before_it() {
+    fn the_bytes_between_two_cuts_are_hashed_and_the_whole() {
         let bytes: Vec<u8> = (0..=255).collect();
         let (teller, hasher) = begin();
         let hashing = std::thread::spawn(|| hasher.run());
-        let cuts = [(100, &[0, 64, 99, 99, 100][..]), (101, &[100, 101]), (101, &[101]), (256, &[101, 255])];
+        let pieces = [(100, &[0, 64, 99, 99, 100][..]), (101, &[100, 101]), (101, &[101]), (256, &[101, 255])];
         let mut told = 0;
-        for (end, offsets) in cuts {
+        for (end, offsets) in pieces {
             teller.piece(&bytes[told..end]);
             told = end;
             offsets.iter().for_each(|offset| teller.cut(*offset as u64));
         }
         teller.end();
         let hashes = hashing.join().unwrap();
-        let expected: Vec<_> =
-            cuts.iter().flat_map(|(_, offsets)| *offsets).map(|offset| state(&bytes[..*offset])).collect();
+        let (mut expected, mut last) = (Vec::new(), 0);
+        for offset in pieces.iter().flat_map(|(_, offsets)| *offsets) {
+            expected.push(hash::<Blake3>(&bytes[last..*offset]));
+            last = *offset;
+        }
         assert_eq!(hashes.cuts, expected);
-        assert_eq!((hashes.whole, hashes.bytes), (state(&bytes), 256));
+        assert_eq!((hashes.whole, hashes.bytes), (hash::<WholeSha256>(&bytes), 256));
     }
 
     #[test]
@@ -135,6 +145,6 @@ mod tests {
         let (teller, hasher) = begin();
         teller.piece(b"abc");
         drop(teller);
-        assert_eq!(hasher.run().whole, state(b"abc"));
+        assert_eq!(hasher.run().whole, hash::<WholeSha256>(b"abc"));
     }
 }

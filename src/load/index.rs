@@ -1,7 +1,6 @@
 //! The index: one pass over the bytes finds how the fields lie and where the file can be cut between records, and hashes
-//! the whole, keeping the hash's state at each cut. It is the only pass that must be sequential, so another thread
-//! hashes; whoever cleans a segment, wherever, reads just that segment, goes on from the state before it and compares
-//! the hash behind it.
+//! the whole and what lies between two cuts. It is the only pass that must be sequential, so another thread hashes;
+//! whoever cleans a segment, wherever, reads just that segment and compares its hash.
 
 use std::{
     io::{self, Read},
@@ -17,7 +16,6 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    hash::HashState,
     rows::{
         Layout, LayoutError, RowOptions,
         csv::{CsvError, CsvReader},
@@ -35,10 +33,8 @@ pub struct Segment {
     pub length: u64,
     /// Physical line that begins at `offset`.
     pub first_line: u64,
-    /// SHA-256's state of all the file's bytes before `offset`.
-    pub before: HashState,
-    /// Of the file's bytes up to the segment's end, lower-case hex: with `before` it is the segment's alone.
-    pub sha256: String,
+    /// BLAKE3 of its bytes, lower-case hex.
+    pub hash: String,
 }
 
 /// What one pass over a file finds.
@@ -66,11 +62,12 @@ pub fn index(mut input: impl Read, options: &RowOptions, segment_bytes: u64) -> 
             teller.end();
             let hashes = hashing.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
             cuts = hashes.cuts;
-            Ok((hashes.whole.sha256(), hashes.bytes))
+            Ok((hashes.whole, hashes.bytes))
         })?;
         if let Ok(index) = &mut pass.found {
-            for (segment, cuts) in index.segments.iter_mut().zip(cuts.windows(2)) {
-                (segment.before, segment.sha256) = (cuts[0].clone(), cuts[1].sha256());
+            // The first is of what lies before the first segment.
+            for (segment, hash) in index.segments.iter_mut().zip(cuts.into_iter().skip(1)) {
+                segment.hash = hash;
             }
         }
         Ok(pass)
@@ -92,8 +89,8 @@ fn find(
     teller.cut(start);
     let mut segments = Vec::new();
     let mut cut = |start: u64, end: u64, first_line: u64| {
-        let (number, before, sha256) = (segments.len() as u32, HashState::default(), String::new());
-        segments.push(Segment { number, offset: start, length: end - start, first_line, before, sha256 });
+        let (number, hash) = (segments.len() as u32, String::new());
+        segments.push(Segment { number, offset: start, length: end - start, first_line, hash });
         teller.cut(end);
     };
     while reader.skip_to(start + segment_bytes).map_err(csv_error)? {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    hash::Hashed,
+    hash::{Blake3, Hashed},
     rows::{Cleaner, Layout, ReasonCounts, RejectWriter, RowOptions, csv::CsvReader},
 };
 
@@ -47,19 +47,19 @@ impl SegmentRows<'_> {
     pub fn clean(&self, arena: &mut Arena, rejects: &mut impl Write, sink: &mut impl Sink) -> Result<Tally> {
         arena.clear();
         let segment = self.segment;
-        let mut input = Hashed::behind(self.reading.open(segment.offset, segment.length)?, segment.before.clone());
+        let mut input = Hashed::new(self.reading.open(segment.offset, segment.length)?);
         let cleaned = self.clean_rows(&mut input, arena, rejects, sink);
         if cleaned.as_ref().is_err_and(|error| error.code != "csv_broken") {
             return cleaned;
         }
-        let (sha256, bytes) = input.finish().map_err(reading)?;
-        self.compare(&sha256, bytes)?;
+        let (hash, bytes) = input.finish().map_err(reading)?;
+        self.compare(&hash, bytes)?;
         cleaned
     }
 
     fn clean_rows(
         &self,
-        input: &mut Hashed<Input>,
+        input: &mut Hashed<Input, Blake3>,
         arena: &mut Arena,
         rejects: &mut impl Write,
         sink: &mut impl Sink,
@@ -96,9 +96,9 @@ impl SegmentRows<'_> {
     }
 
     /// Whether the segment's bytes are the ones that were indexed.
-    fn compare(&self, sha256: &str, bytes: u64) -> Result<()> {
+    fn compare(&self, hash: &str, bytes: u64) -> Result<()> {
         let segment = self.segment;
-        if bytes == segment.length && sha256 == segment.sha256 {
+        if bytes == segment.length && hash == segment.hash {
             return Ok(());
         }
         let (name, end) = (self.reading.source.name(), segment.offset + segment.length);

@@ -111,8 +111,8 @@ impl Executor {
             let name = name::raw(plan.upload, plan.fence, chunk.number);
             raw.store(self.archive.as_ref(), name, &self.runtime)
         });
-        let (number, sha256, raw) = (chunk.number, chunk.sha256.clone(), raw.transpose()?);
-        rows.end(&ChunkAccount { version: Version::own(), number, sha256, tally, rejects, raw })
+        let (number, hash, raw) = (chunk.number, chunk.hash.clone(), raw.transpose()?);
+        rows.end(&ChunkAccount { version: Version::own(), number, hash, tally, rejects, raw })
     }
 
     /// The chunk's bytes on this machine: they are read once, and used twice.

@@ -19,7 +19,7 @@ pub(super) struct ChunkAccount {
     pub version: Version,
     pub number: u32,
     /// The index's hash of the chunk, which its bytes had.
-    pub sha256: String,
+    pub hash: String,
     pub tally: Tally,
     /// Without a header; none where there are none.
     pub rejects: Option<StoredFile>,
@@ -112,7 +112,7 @@ fn every_chunk_once(accounts: &[ChunkAccount], chunks: &[Segment]) -> Result<()>
     for chunk in chunks {
         let number = chunk.number;
         match accounts.next() {
-            Some(account) if account.number == number && account.sha256 == chunk.sha256 => {}
+            Some(account) if account.number == number && account.hash == chunk.hash => {}
             Some(account) if account.number == number => {
                 let doing = format!("chunk {number} that was cleaned is not the one that was indexed");
                 return Err(Error::fatal("spark_chunk_changed", refused(&doing)).next(LOOK));

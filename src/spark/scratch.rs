@@ -9,7 +9,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
@@ -17,7 +16,7 @@ use super::name;
 use crate::{
     archive::{Archive, StoredFile},
     error::{Error, Result},
-    hash::hex,
+    hash::{Hasher, WholeSha256},
     load::folder::disk,
     meter::Meter,
     source::{Bytes, FileSource, Source},
@@ -33,7 +32,7 @@ pub fn unwritten(error: io::Error) -> Error {
 /// Hashes what is written to it.
 pub struct Scratch {
     out: BufWriter<File>,
-    hash: Sha256,
+    hash: WholeSha256,
     bytes: u64,
     /// Where it lies, for messages.
     path: PathBuf,
@@ -49,7 +48,7 @@ impl Scratch {
             std::fs::remove_file(&path).map(|()| file)
         };
         let file = create().map_err(|error| disk(&path, error))?;
-        Ok(Self { out: BufWriter::with_capacity(BUFFER_BYTES, file), hash: Sha256::new(), bytes: 0, path })
+        Ok(Self { out: BufWriter::with_capacity(BUFFER_BYTES, file), hash: WholeSha256::default(), bytes: 0, path })
     }
 
     pub fn bytes(&self) -> u64 {
@@ -73,7 +72,7 @@ impl Scratch {
         let content = self.content();
         let meter = Meter::default();
         runtime.block_on(archive.store(&name::temp(&name), &name, &content, &meter))?;
-        Ok(StoredFile { name, size: self.bytes, sha256: hex(&self.hash.finalize()) })
+        Ok(StoredFile { name, size: self.bytes, sha256: self.hash.finish() })
     }
 }
 
