@@ -61,8 +61,6 @@ impl PartialEq for HashState {
     }
 }
 
-impl Eq for HashState {}
-
 impl Serialize for HashState {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -204,7 +202,7 @@ mod tests {
         assert_eq!(Blake3::default().finish(), nothing);
     }
 
-    /// Manifests of other versions hold it.
+    /// Notes of unfinished uploads hold it, which another version goes on with.
     #[test]
     fn a_state_is_written_as_the_words_of_fips_180_then_blocks_and_what_is_left() {
         let mut state = HashState::default();
