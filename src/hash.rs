@@ -101,6 +101,7 @@ impl Hasher for WholeSha256 {
     }
 }
 
+/// For what no other program compares.
 #[derive(Default)]
 pub struct Blake3(blake3::Hasher);
 

@@ -42,6 +42,7 @@ impl<'b> Selection<'b> {
         self.only.map_or(at as u32, |only| only[at])
     }
 
+    /// The users' places in the block.
     pub fn places(self) -> Vec<u32> {
         (0..self.len()).map(|at| self.place(at)).collect()
     }
@@ -192,6 +193,7 @@ impl<'b> Pages<'b> {
 impl MySqlSession {
     /// The users that may be absent: all but those that were seen to be there. `None`: nobody looked.
     pub async fn absent(&mut self, users: &Arc<UserBlock>) -> Result<Option<Vec<u32>>> {
+        // The first large block of a transaction looks in any case: the order of all that follows depends on it.
         let wanted = self.between.is_none() && users.len() > order::WINDOW;
         if users.is_empty() || !(wanted || self.server.keeping.due()) {
             return Ok(None);
