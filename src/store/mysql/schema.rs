@@ -32,7 +32,7 @@ pub fn print(server: &Server) -> String {
     let [mysql, mariadb] = table::ID_COLLATIONS;
     let database = quoted(&server.database);
     let mut sql = format!(
-        "-- For MySQL 8.0.17 and newer. For MariaDB write {mariadb} wherever {mysql} stands.\n\
+        "-- For MySQL 8.0.19 and newer. For MariaDB write {mariadb} wherever {mysql} stands.\n\
          create database if not exists {database} default character set utf8mb4;\nuse {database};\n\n"
     );
     sql.push_str(&filled(server, mysql).join("\n"));
@@ -90,7 +90,7 @@ impl Init<'_> {
             }
         }
         let doing = format!("looking for a binary collation without padding on {}: it has none", self.server.place);
-        Err(Error::fatal("store_too_old", doing).next("use MySQL 8.0.17 or newer, or MariaDB 10.2 or newer"))
+        Err(Error::fatal("store_too_old", doing).next("use MySQL 8.0.19 or newer, or MariaDB 10.2 or newer"))
     }
 
     async fn database(&mut self) -> Result<()> {

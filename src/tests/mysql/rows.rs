@@ -15,6 +15,7 @@ crate::alone_on_both! {
     every_character_arrives_as_it_was_and_each_id_stays_apart
     more_duplicates_than_the_warning_count_holds_are_counted
     replacing_counts_absent_different_and_equal_rows
+    what_else_is_known_of_a_replaced_user_stays
     a_value_that_was_cut_to_fit_is_no_duplicate
     rows_go_in_the_way_that_the_server_allows
     a_replacement_waits_for_another_writer_and_sees_what_it_wrote
@@ -132,6 +133,24 @@ async fn replacing_counts_absent_different_and_equal_rows(server: Server) {
         // Names that differ in case alone differ.
         let shouted = block([("00000", "OLD", "t")]);
         assert_eq!(store(database, &shouted, Existing::Replace).await.unwrap(), Applied { inserted: 0, replaced: 1 });
+    })
+    .await;
+}
+
+async fn what_else_is_known_of_a_replaced_user_stays(server: Server) {
+    each_way(server, async |server, database| {
+        store(database, &block([("1", "old", "t")]), Existing::Keep).await.unwrap();
+        server.run("CREATE TABLE DB.visit LIKE DB.userinfo").await;
+        server.run("INSERT INTO DB.visit SELECT * FROM DB.userinfo").await;
+        server.run("ALTER TABLE DB.visit ADD FOREIGN KEY (id) REFERENCES DB.userinfo (id) ON DELETE CASCADE").await;
+        server.run("ALTER TABLE DB.userinfo ADD note varchar(20) DEFAULT 'none'").await;
+        server.run("UPDATE DB.userinfo SET note = 'called'").await;
+        let users = block([("1", "new", "t"), ("2", "new", "t")]);
+        assert_eq!(store(database, &users, Existing::Replace).await.unwrap(), Applied { inserted: 1, replaced: 1 });
+        assert_eq!(server.users().await, table(&users));
+        assert_eq!(server.number("SELECT COUNT(*) FROM DB.userinfo WHERE note = 'called'").await, 1);
+        assert_eq!(server.number("SELECT COUNT(*) FROM DB.visit").await, 1);
+        server.run("DROP TABLE DB.visit").await;
     })
     .await;
 }
