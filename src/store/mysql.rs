@@ -102,8 +102,9 @@ impl MySql {
         let beat_limit = (lease / 3).clamp(Duration::from_secs(1), Duration::from_secs(10));
         let rest = lease / 2;
         let lane = |lock_limit| {
-            let options = options.clone().db_name(Some(&config.database)).init(settings(lock_limit, lease));
-            Opts::from(options)
+            let mut settings = settings(lock_limit, lease);
+            settings.push(NO_CASCADES.into());
+            Opts::from(options.clone().db_name(Some(&config.database)).init(settings))
         };
         Ok(Self {
             work: Connections::new(lane(lock_limit), place.clone(), config.connections + 2, rest),
@@ -192,6 +193,10 @@ impl Database for MySql {
 
 /// Whole milliseconds, whatever the session's zone, and beyond 2038 (UNIX_TIMESTAMP ends there on MariaDB).
 const NOW_MS: &str = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000";
+
+/// A row that is replaced is deleted for a moment: what other tables hold about it is not to go with it. No table of the
+/// program has foreign keys. Not for `db init`: a change that a foreign key forbids is to be refused.
+const NO_CASCADES: &str = "SET SESSION foreign_key_checks = 0";
 
 /// The session's settings, all of which any account may set. A silent session is ended by the server, and with it
 /// what a stopped worker left open.

@@ -158,7 +158,7 @@ pub enum Statement<'a> {
 #[derive(Debug)]
 pub struct Reply {
     pub rows: Vec<Row>,
-    /// Rows changed, as MySQL counts them: to set other values in a row that is there is two.
+    /// Rows changed, as MySQL counts them: a row that is there and gets other values is two.
     pub affected: u64,
     /// "Records: 2  Deleted: 0  Skipped: 1  Warnings: 1"
     pub info: String,

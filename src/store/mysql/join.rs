@@ -284,7 +284,7 @@ impl MySqlSession {
         Ok(())
     }
 
-    async fn rows(&mut self, sql: &str) -> Result<Vec<Row>> {
+    pub async fn rows(&mut self, sql: &str) -> Result<Vec<Row>> {
         let reply = self.run_users(Statement::Text(sql)).await;
         reply.map(|reply| reply.rows).map_err(|error| self.explain(error))
     }

@@ -28,11 +28,13 @@ pub struct MySqlSession {
     ended: bool,
     /// Whether the last look into the table found its rows between those that were to be added.
     pub between: Option<bool>,
+    /// Whether the user table has columns beside ours, once it was asked.
+    pub other_columns: Option<bool>,
 }
 
 impl MySqlSession {
     pub fn new(held: Held, server: Arc<Server>, limit: Duration) -> Self {
-        Self { held, server, limit, ended: false, between: None }
+        Self { held, server, limit, ended: false, between: None, other_columns: None }
     }
 
     async fn run(&mut self, statement: Statement<'_>, doing: &str) -> Result<Reply> {

@@ -31,9 +31,9 @@ const STATEMENT_BYTES: usize = 512 << 10;
 
 /// The row that is sent: MySQL wants it to have a name since 8.0.19 and warns of `VALUES()`, MariaDB knows only that.
 /// Each reads its own comments (MySQL manual, "Comments"; MariaDB, "Comment Syntax").
-const OVERWRITING: &str = " /*!80019 AS sent*/ ON DUPLICATE KEY UPDATE \
-                           name=/*!80019 sent.name*//*M! VALUES(name)*/,\
-                           time_of_start=/*!80019 sent.time_of_start*//*M! VALUES(time_of_start)*/";
+const UPDATING: &str = " /*!80019 AS sent*/ ON DUPLICATE KEY UPDATE \
+                        name=/*!80019 sent.name*//*M! VALUES(name)*/,\
+                        time_of_start=/*!80019 sent.time_of_start*//*M! VALUES(time_of_start)*/";
 
 /// How rows go in, as found by trying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl MySqlSession {
         let order = (self.between == Some(true)).then(|| order::spread(&users.places()));
         let users = Selection { only: order.as_deref().or(users.only), ..users };
         let sent = users.len() as u64;
-        let Some(reply) = self.load(users).await? else { return self.insert(users).await };
+        let Some(reply) = self.load(users, "").await? else { return self.insert(users).await };
         let [records, deleted, skipped, warnings] =
             ["Records", "Deleted", "Skipped", "Warnings"].map(|label| number(&reply.info, label));
         let stored = records.zip(skipped).and_then(|(records, skipped)| records.checked_sub(skipped));
@@ -88,12 +88,40 @@ impl MySqlSession {
         if exact { Ok(reply.affected) } else { Err(self.miscounted(sent, &reply).await) }
     }
 
+    /// Writes over rows that are there and differ.
+    async fn overwrite(&mut self, users: Selection<'_>) -> Result<u64> {
+        let sent = users.len() as u64;
+        if sent == 0 {
+            return Ok(0);
+        }
+        // REPLACE is quicker, but deletes the row and adds another, without what it had in other columns.
+        if self.has_other_columns().await? {
+            return self.update(users).await;
+        }
+        let Some(reply) = self.load(users, "REPLACE ").await? else { return self.update(users).await };
+        let [records, skipped, warnings] = ["Records", "Skipped", "Warnings"].map(|label| number(&reply.info, label));
+        if records != Some(sent) || skipped != Some(0) || warnings != Some(0) {
+            return Err(self.miscounted(sent, &reply).await);
+        }
+        self.expect(reply.affected, 2 * sent)?;
+        Ok(sent)
+    }
+
+    /// Whether the table holds more of a user than we do. It cannot change while the transaction uses the table.
+    async fn has_other_columns(&mut self) -> Result<bool> {
+        if let Some(others) = self.other_columns {
+            return Ok(others);
+        }
+        let columns = self.rows(&format!("SHOW COLUMNS FROM {}", self.server.table)).await?;
+        Ok(*self.other_columns.insert(columns.len() > 3))
+    }
+
     /// By LOAD DATA LOCAL; `None` when the server does not allow it.
-    async fn load(&mut self, users: Selection<'_>) -> Result<Option<Reply>> {
+    async fn load(&mut self, users: Selection<'_>, mode: &str) -> Result<Option<Reply>> {
         if self.server.way.get() == Some(&Way::Insert) || users.len() == 0 {
             return Ok(None);
         }
-        let sql = format!("LOAD DATA LOCAL INFILE 'users' INTO TABLE {} {}", self.server.table, text::LINES);
+        let sql = format!("LOAD DATA LOCAL INFILE 'users' {mode}INTO TABLE {} {}", self.server.table, text::LINES);
         let asked = Arc::new(AtomicBool::new(false));
         let file = text::lines(users);
         match self.run_users(Statement::Load(&sql, file, asked.clone())).await {
@@ -109,9 +137,13 @@ impl MySqlSession {
         }
     }
 
+    fn begin(&self) -> String {
+        format!("INSERT INTO {} (id,name,time_of_start) VALUES ", self.server.table)
+    }
+
     /// By INSERT. A key that exists sets its own value again, which counts as no change.
     async fn insert(&mut self, users: Selection<'_>) -> Result<u64> {
-        let begin = format!("INSERT INTO {} (id,name,time_of_start) VALUES ", self.server.table);
+        let begin = self.begin();
         let mut statements = Statements::new(&begin, " ON DUPLICATE KEY UPDATE id=id", users.users());
         let mut inserted = 0;
         while let Some((sql, rows)) = statements.next() {
@@ -126,12 +158,10 @@ impl MySqlSession {
         Ok(inserted)
     }
 
-    /// Writes name and time over those of rows that are there and differ, each of which counts as two. REPLACE and LOAD
-    /// DATA … REPLACE would delete the row and add another: with it go the values of columns that are not ours, and rows
-    /// of other tables whose foreign keys cascade. They are no quicker.
-    async fn overwrite(&mut self, users: Selection<'_>) -> Result<u64> {
-        let begin = format!("INSERT INTO {} (id,name,time_of_start) VALUES ", self.server.table);
-        let mut statements = Statements::new(&begin, OVERWRITING, users.users());
+    /// By INSERT, which updates those that are there: each counts as two.
+    async fn update(&mut self, users: Selection<'_>) -> Result<u64> {
+        let begin = self.begin();
+        let mut statements = Statements::new(&begin, UPDATING, users.users());
         while let Some((sql, rows)) = statements.next() {
             let reply = self.run_users(Statement::Text(sql)).await.map_err(|error| self.explain(error))?;
             if reply.warnings != 0 {

@@ -140,12 +140,18 @@ async fn replacing_counts_absent_different_and_equal_rows(server: Server) {
 async fn what_else_is_known_of_a_replaced_user_stays(server: Server) {
     each_way(server, async |server, database| {
         store(database, &block([("1", "old", "t")]), Existing::Keep).await.unwrap();
+        // In another table, which would go with the row.
         server.run("CREATE TABLE DB.visit LIKE DB.userinfo").await;
         server.run("INSERT INTO DB.visit SELECT * FROM DB.userinfo").await;
         server.run("ALTER TABLE DB.visit ADD FOREIGN KEY (id) REFERENCES DB.userinfo (id) ON DELETE CASCADE").await;
+        let users = block([("1", "new", "t")]);
+        assert_eq!(store(database, &users, Existing::Replace).await.unwrap(), Applied { inserted: 0, replaced: 1 });
+        assert_eq!(server.users().await, table(&users));
+        assert_eq!(server.number("SELECT COUNT(*) FROM DB.visit").await, 1);
+        // In another column.
         server.run("ALTER TABLE DB.userinfo ADD note varchar(20) DEFAULT 'none'").await;
         server.run("UPDATE DB.userinfo SET note = 'called'").await;
-        let users = block([("1", "new", "t"), ("2", "new", "t")]);
+        let users = block([("1", "newer", "t"), ("2", "newer", "t")]);
         assert_eq!(store(database, &users, Existing::Replace).await.unwrap(), Applied { inserted: 1, replaced: 1 });
         assert_eq!(server.users().await, table(&users));
         assert_eq!(server.number("SELECT COUNT(*) FROM DB.userinfo WHERE note = 'called'").await, 1);
