@@ -17,4 +17,4 @@ pub use user::{FIELD_ENDS, User, UserBlock, UserLines};
 
 /// Changes whenever the same bytes would give other users, other rejects or another order: a load that was half
 /// stored under one number is never continued under another.
-pub const RULES: u32 = 2;
+pub const RULES: u32 = 3;

@@ -26,6 +26,7 @@ const SAMPLE_BYTES: usize = 64 << 10;
 pub struct Cleaner {
     columns: [usize; 3],
     fields: usize,
+    delimiter: u8,
     encoding: &'static Encoding,
     trim: bool,
     times: Times,
@@ -48,6 +49,7 @@ impl Cleaner {
         Ok(Self {
             columns: layout.columns,
             fields: layout.fields,
+            delimiter: layout.delimiter,
             encoding: options.encoding,
             trim: options.trim,
             times: Times::new(options.zone, &options.formats),
@@ -65,6 +67,9 @@ impl Cleaner {
 
     /// The user of a record; borrowed from that and from buffers that the next call reuses.
     pub fn clean<'a>(&'a mut self, record: &Record<'a>) -> Result<User<'a>, Reason> {
+        if record.may_have_quotes() {
+            self.check_quotes(record)?;
+        }
         self.check_fields(record)?;
         if self.encoding == encoding_rs::UTF_8 {
             let Some(record) = record.utf8() else { return Err(self.undecodable(record)) };
@@ -136,6 +141,19 @@ impl Cleaner {
         &self.format_wanted
     }
 
+    /// Text behind a closing quote becomes a part of the field: a name is another one where a quote inside is not
+    /// doubled, and may hold whole rows where one is missing. Blanks there matter only where they would be stored.
+    fn check_quotes(&self, record: &Record<'_>) -> Result<(), Reason> {
+        let alters = |at: usize, behind: &[u8]| match behind.trim_ascii() {
+            [] => !behind.is_empty() && !self.trim && self.columns[..2].contains(&at),
+            _ => true,
+        };
+        let mut fields = record.raw_fields(self.delimiter).enumerate();
+        let Some((at, _)) = fields.find(|(at, field)| alters(*at, field.behind_quote)) else { return Ok(()) };
+        let message = "there is text behind a closing quote; is a quote inside not doubled, or one missing?";
+        Err(Reason::new("quote_misplaced", self.named(at), message))
+    }
+
     /// Fewer fields are good as long as the three are there; more only if what is too much is empty: a comma inside a
     /// name must never shift columns.
     fn check_fields(&self, record: &Record<'_>) -> Result<(), Reason> {
@@ -177,10 +195,14 @@ impl Cleaner {
         let (at, field) = broken.unwrap_or_default();
         let room = SAMPLE_BYTES.saturating_sub(self.sample.len());
         self.sample.extend(field.iter().chain(b"\n").take(room));
-        let names = ["id", "name", "time_of_start"];
-        let named = self.columns.iter().position(|column| *column == at).map_or("row", |field| names[field]);
         let message = format!("field {} holds bytes that are not valid {}", at + 1, encoding.name());
-        Reason::new("undecodable", named, message)
+        Reason::new("undecodable", self.named(at), message)
+    }
+
+    /// What a reason about this field of the file says that it is about.
+    fn named(&self, at: usize) -> &'static str {
+        let names = ["id", "name", "time_of_start"];
+        self.columns.iter().position(|column| *column == at).map_or("row", |field| names[field])
     }
 }
 

@@ -11,7 +11,7 @@ use std::io::{self, Read};
 
 use csv_core::ReadRecordResult;
 
-pub use record::{Record, Utf8Record};
+pub use record::{RawField, Record, Utf8Record};
 
 const BLOCK_BYTES: usize = 256 << 10;
 
@@ -34,6 +34,8 @@ pub struct CsvReader<R> {
     /// What the automaton writes; `ends` also what a record in the block has. Both grow and keep their length.
     text: Vec<u8>,
     ends: Vec<usize>,
+    /// What the automaton has read of the record.
+    raw: Vec<u8>,
     max_record_bytes: u64,
 }
 
@@ -78,6 +80,7 @@ impl<R: Read> CsvReader<R> {
             after_cr: false,
             text: vec![0; 1 << 10],
             ends: vec![0; 16],
+            raw: Vec::new(),
             max_record_bytes,
         }
     }
@@ -88,12 +91,12 @@ impl<R: Read> CsvReader<R> {
         let line = self.line;
         if let Some((text, fields)) = self.take_whole() {
             let (text, ends) = (&self.block[text], &self.ends[..fields]);
-            return Ok(Some(Record { line, text, ends, between: 1 }));
+            return Ok(Some(Record { line, text, ends, raw: None }));
         }
         let taken = self.take_apart()?;
         Ok(taken.map(|(text, fields)| {
             let (text, ends) = (&self.text[..text], &self.ends[..fields]);
-            Record { line, text, ends, between: 0 }
+            Record { line, text, ends, raw: Some(&self.raw[..]) }
         }))
     }
 
@@ -107,6 +110,7 @@ impl<R: Read> CsvReader<R> {
     fn take_apart(&mut self) -> Result<Option<(usize, usize)>, CsvError> {
         let (begun, line) = (self.offset, self.line);
         let (mut text, mut ends) = (0, 0);
+        self.raw.clear();
         loop {
             if self.read == self.filled && !self.at_end {
                 self.fill()?;
@@ -116,13 +120,14 @@ impl<R: Read> CsvReader<R> {
             let input = if closing { b"\n" } else { &self.block[self.read..self.filled] };
             let (result, taken, wrote, ended) =
                 self.core.read_record(input, &mut self.text[text..], &mut self.ends[ends..]);
+            // The line end is no part of the record.
+            let ended_by = usize::from(result == ReadRecordResult::Record && !closing);
             if !closing {
+                self.raw.extend_from_slice(&input[..taken - ended_by]);
                 self.take(taken);
             }
             (text, ends) = (text + wrote, ends + ended);
-            // The line end is no part of the record.
-            let ended_by = u64::from(result == ReadRecordResult::Record && !closing);
-            if self.offset - begun - ended_by > self.max_record_bytes {
+            if self.offset - begun - ended_by as u64 > self.max_record_bytes {
                 let message = format!(
                     "this record is longer than {} bytes (max_record_bytes); does one of its quotes never close?",
                     self.max_record_bytes

@@ -1,6 +1,7 @@
 //! What the first bytes of a file tell: whether it is CSV at all, its delimiter, its header, where the columns are.
 
 mod content;
+mod lead;
 #[cfg(test)]
 mod tests;
 
@@ -11,8 +12,8 @@ use utoipa::ToSchema;
 use super::{Columns, Delimiter, RowOptions, csv::CsvReader};
 
 pub use content::{GZIP_HEAD_BYTES, is_gzip};
+use lead::Lead;
 
-const BOM: &[u8] = b"\xef\xbb\xbf";
 /// Delimiters that are tried, in this order, where none is set.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// Bytes that tell what a file is.
@@ -33,7 +34,7 @@ pub struct Layout {
     pub columns: [usize; 3],
     /// Fields of the header, or of the first record.
     pub fields: usize,
-    /// Where the first row begins: byte offset (behind BOM and header) and physical line.
+    /// Where the first row begins: byte offset (behind the header and all in front of it) and physical line.
     pub data_offset: u64,
     pub data_line: u64,
 }
@@ -42,7 +43,7 @@ pub struct Layout {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct LayoutError {
-    /// Stable: `column_not_found`, `column_ambiguous`, `csv_broken`, `not_csv`, `empty_file`.
+    /// Stable: `column_not_found`, `column_ambiguous`, `csv_broken`, `not_csv`, `empty_file`, `option_contradicted`.
     pub code: &'static str,
     pub message: String,
     pub next: String,
@@ -70,16 +71,15 @@ impl Layout {
         if !complete && head.len() < SNIFF_BYTES && !head.contains(&b'\n') {
             return Ok(None);
         }
-        content::refuse_other(head)?;
-        let skipped = if head.starts_with(BOM) { BOM.len() } else { 0 };
-        let text = &head[skipped..];
+        content::refuse_other(head, options.delimiter)?;
+        let lead = Lead::of(head, options)?;
         let mut refused: Option<(usize, LayoutError)> = None;
-        for delimiter in delimiters(options) {
-            let (fields, error) = match First::read(text, complete, delimiter, options) {
+        for &delimiter in &lead.delimiters {
+            let (fields, error) = match First::read(head, &lead, complete, delimiter, options) {
                 Ok(Reading::Cut) => return Ok(None),
                 Ok(Reading::Nothing) => return Err(empty(head)),
                 Ok(Reading::Whole(first)) => match first.columns(options) {
-                    Ok(columns) => return Ok(Some(first.layout(delimiter, columns, skipped as u64, options.header))),
+                    Ok(columns) => return Ok(Some(first.layout(delimiter, columns, options))),
                     Err(error) => {
                         let found = Found { delimiter, names: first.fields };
                         (found.names.len() - 1, LayoutError { found: Some(found), ..error })
@@ -119,29 +119,35 @@ enum Reading {
     Nothing,
 }
 
-/// The first record, and where the next begins.
+/// The first record: offset and line where it begins, and where the next one does.
 struct First {
     fields: Vec<String>,
+    begin: (u64, u64),
     end: (u64, u64),
 }
 
 impl First {
-    fn read(text: &[u8], complete: bool, delimiter: u8, options: &RowOptions) -> Result<Reading, LayoutError> {
-        let mut reader = CsvReader::new(text, delimiter, 0, 1, options.max_record_bytes);
-        let whole_at = text.len() as u64;
+    fn read(
+        head: &[u8],
+        lead: &Lead,
+        complete: bool,
+        delimiter: u8,
+        options: &RowOptions,
+    ) -> Result<Reading, LayoutError> {
+        let (text, begin) = (&head[lead.offset..], (lead.offset as u64, lead.line));
+        let mut reader = CsvReader::new(text, delimiter, begin.0, begin.1, options.max_record_bytes);
+        let there = text.len() as u64;
         match reader.read() {
             Ok(Some(record)) => {
                 let fields = record.iter().map(|field| decode(field, options.encoding)).collect();
                 let end = reader.position();
                 // A record that reaches the end of what is there may go on, or be followed by the LF of its CRLF.
-                let cut = !complete && end.0 == whole_at && text.last() != Some(&b'\n');
-                Ok(if cut { Reading::Cut } else { Reading::Whole(Self { fields, end }) })
+                let cut = !complete && end.0 == begin.0 + there && text.last() != Some(&b'\n');
+                Ok(if cut { Reading::Cut } else { Reading::Whole(Self { fields, begin, end }) })
             }
             // Blank lines without end are not waited for either.
-            Ok(None) => {
-                Ok(if complete || whole_at > options.max_record_bytes { Reading::Nothing } else { Reading::Cut })
-            }
-            Err(_) if !complete && whole_at <= options.max_record_bytes => Ok(Reading::Cut),
+            Ok(None) => Ok(if complete || there > options.max_record_bytes { Reading::Nothing } else { Reading::Cut }),
+            Err(_) if !complete && there <= options.max_record_bytes => Ok(Reading::Cut),
             Err(error) => Err(LayoutError::new(
                 "csv_broken",
                 error.to_string(),
@@ -151,7 +157,18 @@ impl First {
     }
 
     fn columns(&self, options: &RowOptions) -> Result<[usize; 3], LayoutError> {
-        if options.header { self.columns_by_name(&options.columns) } else { self.columns_by_position(options) }
+        if options.header {
+            self.columns_by_name(&options.columns)
+        } else if self.is_of_rejects() {
+            self.columns_by_name(&Columns::default())
+        } else {
+            self.columns_by_position(options)
+        }
+    }
+
+    /// Rejects have a header also where the file that was sent had none, then with the program's own names.
+    fn is_of_rejects(&self) -> bool {
+        reject_names(&self.fields) > 0
     }
 
     fn columns_by_name(&self, wanted: &Columns) -> Result<[usize; 3], LayoutError> {
@@ -234,10 +251,11 @@ impl First {
         shown
     }
 
-    fn layout(self, delimiter: u8, columns: [usize; 3], skipped: u64, header: bool) -> Layout {
+    fn layout(self, delimiter: u8, columns: [usize; 3], options: &RowOptions) -> Layout {
         let fields = self.fields.len();
+        let is_header = options.header || self.is_of_rejects();
         let ((data_offset, data_line), names) =
-            if header { ((skipped + self.end.0, self.end.1), self.fields) } else { ((skipped, 1), Vec::new()) };
+            if is_header { (self.end, self.fields) } else { (self.begin, Vec::new()) };
         Layout { delimiter, names, columns, fields, data_offset, data_line }
     }
 }

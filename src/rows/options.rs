@@ -1,6 +1,9 @@
 //! What a sender may say about a file: the `[rows]` keys, as configuration, query parameter, form field and flag.
 //! Every value has one text form, read by `RowOptions::set` and written by serde.
 
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, str::FromStr};
 
 use bytesize::ByteSize;
@@ -53,7 +56,7 @@ impl Default for RowOptions {
             trim: false,
             existing: Existing::Keep,
             max_record_bytes: 1 << 20,
-            max_rejects: MaxRejects::Share(1.0),
+            max_rejects: MaxRejects::Percent(100.0),
         }
     }
 }
@@ -332,8 +335,8 @@ impl FromStr for Existing {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum MaxRejects {
     Rows(u64),
-    /// Of all rows, 0 to 1.
-    Share(f64),
+    /// Of all rows, 0 to 100.
+    Percent(f64),
 }
 
 impl MaxRejects {
@@ -341,7 +344,8 @@ impl MaxRejects {
     pub fn allows(self, rejected: u64, read: u64) -> bool {
         match self {
             Self::Rows(rows) => rejected <= rows,
-            Self::Share(share) => rejected as f64 <= share * read as f64,
+            // Divided, since exactly at the limit the quotient is the very float that the limit was read as.
+            Self::Percent(percent) => rejected as f64 * 100.0 / read.max(1) as f64 <= percent,
         }
     }
 }
@@ -352,7 +356,7 @@ impl fmt::Display for MaxRejects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rows(rows) => rows.fmt(f),
-            Self::Share(share) => write!(f, "{}%", share * 100.0),
+            Self::Percent(percent) => write!(f, "{percent}%"),
         }
     }
 }
@@ -360,9 +364,9 @@ impl fmt::Display for MaxRejects {
 impl FromStr for MaxRejects {
     type Err = OptionError;
     fn from_str(text: &str) -> Result<Self, OptionError> {
-        let share = text.strip_suffix('%').and_then(|share| share.trim().parse::<f64>().ok());
-        match (share, text.parse()) {
-            (Some(share), _) if (0.0..=100.0).contains(&share) => Ok(Self::Share(share / 100.0)),
+        let percent = text.strip_suffix('%').and_then(|percent| percent.trim().parse::<f64>().ok());
+        match (percent, text.parse()) {
+            (Some(percent), _) if (0.0..=100.0).contains(&percent) => Ok(Self::Percent(percent)),
             (None, Ok(rows)) => Ok(Self::Rows(rows)),
             _ => Err(OptionError(format!("max_rejects \"{text}\" is neither a number of rows nor a share such as 1%"))),
         }

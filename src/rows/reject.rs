@@ -47,13 +47,21 @@ pub fn shown(value: &str) -> String {
 
 /// Writes rejects as CSV in the upload's delimiter and encoding: `_line`, `_field`, `_reason`, then the row's own
 /// fields, byte for byte. Mended, the file may be sent back as it is: what is in front is ignored, and replaced in
-/// the rejects of that file.
+/// the rejects of that file. What was not mended is refused again.
 pub struct RejectWriter<W> {
     out: W,
     delimiter: u8,
     header: Vec<Vec<u8>>,
     /// Fields in front that an earlier round has put there.
     earlier: usize,
+}
+
+/// A field to be written.
+enum Field<'a> {
+    /// In quotes, where it has to be.
+    Value(&'a [u8]),
+    /// As it stands in the file: with its quotes mended by us the row would be good when it is sent back.
+    Raw(&'a [u8]),
 }
 
 impl<W: Write> RejectWriter<W> {
@@ -74,7 +82,8 @@ impl<W: Write> RejectWriter<W> {
     pub fn header(&mut self) -> io::Result<()> {
         let own = REJECT_NAMES.map(str::as_bytes);
         let names = std::mem::take(&mut self.header);
-        let row = self.row(own.into_iter().chain(names.iter().map(Vec::as_slice).skip(self.earlier)));
+        let fields = own.into_iter().chain(names.iter().map(Vec::as_slice).skip(self.earlier));
+        let row = self.row(fields.map(Field::Value));
         self.header = names;
         row
     }
@@ -82,7 +91,12 @@ impl<W: Write> RejectWriter<W> {
     pub fn write(&mut self, record: &Record<'_>, reason: &Reason) -> io::Result<()> {
         let line = record.line.to_string();
         let own = [line.as_bytes(), reason.field.as_bytes(), reason.message.as_bytes()];
-        self.row(own.into_iter().chain(record.iter().skip(self.earlier)))
+        let fields = record.iter().zip(record.raw_fields(self.delimiter)).skip(self.earlier);
+        let fields = fields.map(|(value, raw)| match raw.behind_quote {
+            [] => Field::Value(value),
+            _ => Field::Raw(raw.bytes),
+        });
+        self.row(own.into_iter().map(Field::Value).chain(fields))
     }
 
     /// What was written to.
@@ -90,23 +104,26 @@ impl<W: Write> RejectWriter<W> {
         self.out
     }
 
-    fn row<'a>(&mut self, fields: impl Iterator<Item = &'a [u8]>) -> io::Result<()> {
+    fn row<'a>(&mut self, fields: impl Iterator<Item = Field<'a>>) -> io::Result<()> {
         for (number, field) in fields.enumerate() {
             if number > 0 {
                 self.out.write_all(&[self.delimiter])?;
             }
-            self.field(field)?;
+            match field {
+                Field::Value(value) => self.value(value)?,
+                Field::Raw(bytes) => self.out.write_all(bytes)?,
+            }
         }
         self.out.write_all(b"\r\n")
     }
 
-    fn field(&mut self, field: &[u8]) -> io::Result<()> {
+    fn value(&mut self, value: &[u8]) -> io::Result<()> {
         let special = |byte: &u8| matches!(byte, b'"' | b'\r' | b'\n') || *byte == self.delimiter;
-        if !field.iter().any(special) {
-            return self.out.write_all(field);
+        if !value.iter().any(special) {
+            return self.out.write_all(value);
         }
         self.out.write_all(b"\"")?;
-        for (number, piece) in field.split(|byte| *byte == b'"').enumerate() {
+        for (number, piece) in value.split(|byte| *byte == b'"').enumerate() {
             if number > 0 {
                 self.out.write_all(b"\"\"")?;
             }
@@ -193,8 +210,10 @@ mod tests {
         let mut options = RowOptions::default();
         options.set("header", &["false"]).expect("an option");
         let out = rejects(b"1;a;x;more\n", &options);
-        let layout = Layout::detect(&out, true, &RowOptions::default()).expect("csv").expect("whole");
-        assert_eq!(layout.columns, [3, 4, 5]);
+        for options in [options, RowOptions::default()] {
+            let layout = Layout::detect(&out, true, &options).expect("csv").expect("whole");
+            assert_eq!((layout.columns, layout.data_line), ([3, 4, 5], 2));
+        }
     }
 
     /// Cleans a file; gives the ids of its good rows, and its rejects.
@@ -237,6 +256,18 @@ mod tests {
         assert_eq!(good, ["3"]);
         let (good, rejects) = clean(&mended(&rejects, "4;x", "4;x;2017-03-07"), &options);
         assert_eq!((good.as_slice(), rejects.split(|byte| *byte == b'\n').count()), (&["4".to_owned()][..], 2));
+    }
+
+    #[test]
+    fn misplaced_quotes_stay_as_they_are_so_that_the_row_is_refused_until_it_is_mended() {
+        let row = r#"1;"Smith \"Jr\"";2017-03-07;"x;""y""#;
+        let text = format!("id;name;time_of_start;note\n{row}\n2;\"a\" ;2017-03-07\n");
+        let (good, rejects) = clean(text.as_bytes(), &RowOptions::default());
+        let written = String::from_utf8_lossy(&rejects).into_owned();
+        assert!(good.is_empty() && written.contains(&format!("\";{row}\r\n3;name;")), "{written}");
+        assert_eq!(clean(&rejects, &RowOptions::default()), (good, rejects));
+        let mended = written.replace("\\\"", "\"\"");
+        assert_eq!(clean(mended.as_bytes(), &RowOptions::default()).0, ["1"]);
     }
 
     #[test]

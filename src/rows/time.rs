@@ -75,7 +75,7 @@ pub struct TimeError {
 impl TimeError {
     fn new(text: &str, fault: Fault) -> Self {
         let formats = match fault {
-            Fault::DAY_OR_MONTH | Fault::ORDER => suggest::formats(text),
+            Fault::DAY_OR_MONTH | Fault::NEEDS_FORMAT => suggest::formats(text),
             _ => Vec::new(),
         };
         let such_as = if formats.is_empty() { "" } else { ", such as " };

@@ -82,6 +82,28 @@ fn a_comma_inside_a_name_never_shifts_columns() {
 }
 
 #[test]
+fn text_behind_a_closing_quote_is_refused_where_it_would_be_stored() {
+    let swallowed = clean(&format!("1,\"Bob,{T}\n2,Al,{T}\n3,\"Eve\",{T}\n4,Di,{T}\n"));
+    assert_eq!((swallowed.len(), swallowed[0].as_ref().err()), (2, Some(&"quote_misplaced")));
+    let code = |row: &str, options: &RowOptions| {
+        let text = format!("id,name,time_of_start,x\n{row}\n");
+        clean_with(text.as_bytes(), options).remove(0).err()
+    };
+    let (plain, trim) = (RowOptions::default(), RowOptions { trim: true, ..RowOptions::default() });
+    for (row, untrimmed, trimmed) in [
+        (format!("1,\"Smith \\\"Jr\\\"\",{T}"), Some("quote_misplaced"), Some("quote_misplaced")),
+        (format!("1,a,{T},\"b\"c"), Some("quote_misplaced"), Some("quote_misplaced")),
+        (format!("1,\"a\" ,{T}"), Some("quote_misplaced"), None),
+        (format!("\"1\"\t,a,{T}"), Some("quote_misplaced"), None),
+        (format!("1,a,\"{T}\" ,\"b\" "), None, None),
+        (format!("1,\"a \"\"b\"\"\",{T}"), None, None),
+        (format!("1,a \"b\" c,{T}"), None, None),
+    ] {
+        assert_eq!((code(&row, &plain), code(&row, &trim)), (untrimmed, trimmed), "{row}");
+    }
+}
+
+#[test]
 fn invalid_bytes_in_any_field_reject_the_row() {
     let text = [b"id,name,time_of_start,x\n1,\xff,".as_slice(), T.as_bytes(), b",\n2,a,", T.as_bytes(), b",\xff\n"];
     let rows = clean_with(&text.concat(), &RowOptions::default());

@@ -85,7 +85,7 @@ fn read_cut(bytes: &[u8], cut: usize) -> (usize, Rows, Cuts) {
     let mut reader = CsvReader::new((&bytes[..cut]).chain(&bytes[cut..]), b',', 0, 1, 1 << 20);
     let (mut lent, mut rows, mut ends) = (0, Rows::new(), Vec::new());
     while let Some(record) = reader.read().expect("whole") {
-        lent += record.between;
+        lent += record.between();
         rows.push((record.line, record.iter().map(<[u8]>::to_vec).collect()));
         ends.push(reader.position());
     }
@@ -102,6 +102,34 @@ fn only_a_record_with_a_quote_or_over_the_blocks_end_is_taken_apart_by_the_autom
         assert!((3..=4).contains(&lent), "{cut}: {lent}");
         assert_eq!((rows, cut_ends), (whole.clone(), ends.clone()), "{cut}");
     }
+}
+
+/// What stands behind the closing quote of each field of the first record.
+fn behind_quotes(text: &str) -> Vec<String> {
+    let mut reader = CsvReader::new(text.as_bytes(), b',', 0, 1, 1 << 20);
+    let record = reader.read().expect("whole").expect("a record");
+    record.raw_fields(b',').map(|field| String::from_utf8_lossy(field.behind_quote).into_owned()).collect()
+}
+
+#[test]
+fn text_behind_a_closing_quote_is_told_apart() {
+    assert_eq!(behind_quotes("a,b \"c\" d,\n"), ["", "", ""]);
+    assert_eq!(behind_quotes("\"\",\"a\"\"b\",\"c,\n\"\"\"\n"), ["", "", ""]);
+    assert_eq!(behind_quotes("1,\"a \\\"b\\\"\",\"c\" ,d"), ["", "b\\\"\"", " ", ""]);
+    assert_eq!(behind_quotes("1,\"a,2\n2,b,2\n3,\"c\",2\n"), ["", "c\"", ""]);
+}
+
+/// What a field means that stands in the file like this, up to what is behind its closing quote.
+fn unquoted(field: &[u8]) -> Vec<u8> {
+    let inside = field.strip_prefix(b"\"").and_then(|field| field.strip_suffix(b"\""));
+    let (mut bytes, mut value) = (inside.unwrap_or(field).iter(), Vec::new());
+    while let Some(byte) = bytes.next() {
+        value.push(*byte);
+        if *byte == b'"' && inside.is_some() {
+            bytes.next();
+        }
+    }
+    value
 }
 
 fn csv_like() -> impl Strategy<Value = Vec<u8>> {
@@ -172,6 +200,21 @@ proptest! {
             }
         }
         prop_assert_eq!(rows.into_iter().map(|(_, fields)| fields).collect::<Vec<_>>(), whole);
+    }
+
+    #[test]
+    fn fields_are_what_stands_in_the_file_without_quotes_and_with_what_is_behind_them(
+        bytes in prop_oneof![csv_like(), plain_like()],
+        block in prop_oneof![1_usize..64, Just(1 << 10)],
+    ) {
+        let mut reader = CsvReader::with_block_bytes(&bytes[..], b',', 0, 1, 1 << 20, block);
+        while let Ok(Some(record)) = reader.read() {
+            let fields = record.raw_fields(b',').map(|field| {
+                let quoted = field.bytes.len() - field.behind_quote.len();
+                [unquoted(&field.bytes[..quoted]), field.behind_quote.to_vec()].concat()
+            });
+            prop_assert_eq!(fields.collect::<Vec<_>>(), record.iter().map(<[u8]>::to_vec).collect::<Vec<_>>());
+        }
     }
 
     #[test]

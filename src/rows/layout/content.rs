@@ -1,6 +1,6 @@
 //! What content is, by its first bytes, where it is no CSV; and what its sender can do about it.
 
-use super::{LayoutError, SNIFF_BYTES};
+use super::{Delimiter, LayoutError, SNIFF_BYTES};
 
 /// First bytes of a content that `is_gzip` needs.
 pub const GZIP_HEAD_BYTES: usize = 2;
@@ -10,8 +10,8 @@ pub fn is_gzip(head: &[u8]) -> bool {
     head.starts_with(b"\x1f\x8b")
 }
 
-/// Content that is known by its first bytes and is no CSV.
-pub(super) fn refuse_other(head: &[u8]) -> Result<(), LayoutError> {
+/// Content that is known by its first bytes and is no CSV. `delimiter`: the one that is set.
+pub(super) fn refuse_other(head: &[u8], delimiter: Option<Delimiter>) -> Result<(), LayoutError> {
     let refuse =
         |what: &str, next: &str| Err(LayoutError::new("not_csv", format!("the file is {what}, not CSV"), next));
     const EXTRACT: &str = "take the CSV file out of it and send that, or compress it with gzip";
@@ -44,7 +44,9 @@ pub(super) fn refuse_other(head: &[u8]) -> Result<(), LayoutError> {
             refuse("a web page or XML", "send the CSV file itself; a page may stand in for one that needs signing in")
         }
         _ if is_json(head) => refuse("JSON", "export it as CSV, then send that"),
-        _ if is_binary(head) => refuse("binary data", "send the CSV file that it was made from or is packed in"),
+        _ if is_binary(head, delimiter) => {
+            refuse("binary data", "send the CSV file that it was made from or is packed in")
+        }
         _ => Ok(()),
     }
 }
@@ -65,10 +67,13 @@ fn is_json(head: &[u8]) -> bool {
     }
 }
 
-/// Whether more than one of twenty bytes is a sign that no text has.
-fn is_binary(head: &[u8]) -> bool {
+/// Whether more than one of twenty bytes is a sign that no text has. Hive's delimiter is such a sign, too.
+fn is_binary(head: &[u8], delimiter: Option<Delimiter>) -> bool {
     let head = &head[..head.len().min(SNIFF_BYTES)];
-    let is_text = |byte: &u8| *byte >= b' ' || matches!(byte, b'\t' | b'\n' | b'\r' | 0x0b | 0x0c | 0x1a | 0x1b);
+    let is_text = |byte: &u8| {
+        let is_sign = *byte >= b' ' || matches!(byte, b'\t' | b'\n' | b'\r' | 0x0b | 0x0c | 0x1a | 0x1b);
+        is_sign || delimiter == Some(Delimiter(*byte))
+    };
     head.iter().filter(|byte| !is_text(byte)).count() * 20 > head.len()
 }
 
@@ -100,6 +105,16 @@ mod tests {
             assert_eq!(error.code, "not_csv");
             assert!(error.message.contains(what) && !error.next.is_empty(), "{error}");
         }
+    }
+
+    #[test]
+    fn a_control_character_that_is_set_as_the_delimiter_is_no_sign_of_binary_data() {
+        let text = b"id\x01name\x01time_of_start\n1\x01a\x012020-01-01\n";
+        let mut options = RowOptions::default();
+        assert_eq!(Layout::detect(text, true, &options).expect_err("not set").code, "not_csv");
+        options.set("delimiter", &["\x01"]).expect("an option");
+        let layout = Layout::detect(text, true, &options).expect("csv").expect("whole");
+        assert_eq!((layout.delimiter, layout.columns), (1, [0, 1, 2]));
     }
 
     #[test]

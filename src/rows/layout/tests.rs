@@ -36,6 +36,43 @@ fn a_bom_is_stripped_and_the_header_may_be_quoted() {
 }
 
 #[test]
+fn the_mark_of_utf_8_in_a_file_of_another_encoding_is_refused() {
+    let error = detect_with("\u{feff}id,name,time_of_start\n", &with("encoding", "windows-1252")).expect_err("two");
+    assert_eq!((error.code, error.next.as_str()), ("option_contradicted", "set encoding utf-8"));
+    assert_eq!(error.message, "the file begins with the mark of UTF-8, but encoding is windows-1252");
+}
+
+#[test]
+fn a_first_line_for_other_programs_is_skipped_and_lines_stay_those_of_the_file() {
+    for lead in ["sep=;\n", "SEP=;\r\n", "\"sep=;\"\r", "\u{feff}sep=;\r\n\n", "#TYPE System.Data.DataRow\r\n"] {
+        let layout = detect(&format!("{lead}id;name;time_of_start\n1;a;2020-01-01\n")).expect(lead);
+        let (offset, line) = (lead.len() as u64 + 22, lead.lines().count() as u64 + 2);
+        assert_eq!((layout.delimiter, layout.data_offset, layout.data_line), (b';', offset, line), "{lead:?}");
+    }
+}
+
+#[test]
+fn what_the_first_line_says_of_the_delimiter_holds() {
+    let rows = "1;2|a;b|2020-01-01;x\n";
+    let mut options = with("header", "false");
+    let layout = detect_with(&format!("sep=|\n{rows}"), &options).expect("csv");
+    assert_eq!((layout.delimiter, layout.fields, layout.data_offset, layout.data_line), (b'|', 3, 6, 2));
+    let error = detect_with(&format!("sep=^\n{rows}"), &options).expect_err("never tried");
+    assert_eq!(error.message, "the first line says that the delimiter is ^, but what is tried is , ; \\t |");
+    options.set("delimiter", &[";"]).expect("an option");
+    assert_eq!(detect_with(&format!("sep=;\n{rows}"), &options).expect("csv").data_line, 2);
+    let error = detect_with(&format!("sep=|\n{rows}"), &options).expect_err("another one is set");
+    assert_eq!((error.code, error.next.as_str()), ("option_contradicted", "set delimiter |, or delete the first line"));
+}
+
+#[test]
+fn a_first_line_that_only_looks_like_one_for_other_programs_is_a_header() {
+    assert_eq!(detect("sep=,id,name,time_of_start\n").expect("csv").columns, [1, 2, 3]);
+    assert_eq!(detect("#TYPE id,id,name,time_of_start\n").expect("csv").columns, [1, 2, 3]);
+    assert_eq!(detect("sep=;").expect_err("nothing else").code, "empty_file");
+}
+
+#[test]
 fn the_delimiter_is_the_first_with_which_all_three_columns_are_found() {
     for delimiter in DELIMITERS {
         let sign = char::from(delimiter);
@@ -104,11 +141,13 @@ fn blank_lines_without_end_are_not_waited_for() {
 #[test]
 fn whether_a_head_is_enough_does_not_change_what_is_found() {
     let options = RowOptions::default();
-    let text = "\u{feff}Id;\"no\nte\";NAME;Time_of_start\r\n1;2;3;4\r\n";
-    let whole = detect(text).expect("csv");
-    for end in 0..text.len() {
-        if let Some(layout) = Layout::detect(&text.as_bytes()[..end], false, &options).expect("no error") {
-            assert_eq!(layout, whole, "{end}");
+    for lead in ["\u{feff}", "sep=;\r\n", "#TYPE System.Data.DataRow\r\n"] {
+        let text = format!("{lead}Id;\"no\nte\";NAME;Time_of_start\r\n1;2;3;4\r\n");
+        let whole = detect(&text).expect("csv");
+        for end in 0..text.len() {
+            if let Some(layout) = Layout::detect(&text.as_bytes()[..end], false, &options).expect("no error") {
+                assert_eq!(layout, whole, "{lead:?} {end}");
+            }
         }
     }
 }
@@ -145,6 +184,15 @@ fn what_rejects_have_in_front_is_never_taken_for_the_files_own_columns() {
     let options = with("columns", "id=line,name=field,time_of_start=reason");
     let layout = detect_with("_line,_field,_reason,Line,Field,Reason\n", &options).expect("csv");
     assert_eq!(layout.columns, [3, 4, 5]);
+}
+
+#[test]
+fn rejects_have_a_header_also_where_files_have_none() {
+    let mut options = with("header", "false");
+    options.set("columns", &["id=2,name=1,time_of_start=3"]).expect("an option");
+    let layout = detect_with("_line;_field;_reason;name;id;time_of_start\r\n2;id;why;a;;x\r\n", &options).expect("csv");
+    assert_eq!((layout.columns, layout.data_line, layout.names.len()), ([4, 3, 5], 2, 6));
+    assert_eq!(detect_with("b;2;2020-01-01\n", &options).expect("csv").columns, [1, 0, 2]);
 }
 
 #[test]

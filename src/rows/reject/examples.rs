@@ -28,9 +28,8 @@ pub fn examples(
     each: usize,
 ) -> BTreeMap<(&'static str, &'static str), Vec<Example>> {
     let mut found = BTreeMap::<_, Vec<Example>>::new();
-    let options = as_sent_back(options);
-    let Ok(Some(layout)) = Layout::detect(head, whole, &options) else { return found };
-    let Ok(mut cleaner) = Cleaner::new(&layout, &options) else { return found };
+    let Ok(Some(layout)) = Layout::detect(head, whole, options) else { return found };
+    let Ok(mut cleaner) = Cleaner::new(&layout, options) else { return found };
     let rows = usize::try_from(layout.data_offset).ok().and_then(|at| head.get(at..)).unwrap_or_default();
     let mut reader = CsvReader::new(rows, layout.delimiter, 0, 1, options.max_record_bytes);
     // What is cut off ends as broken, or reaches to the end.
@@ -47,14 +46,6 @@ pub fn examples(
         }
     }
     found
-}
-
-/// A rejects file has a header whatever the file that was sent had, with the program's own names where that had none.
-fn as_sent_back(options: &RowOptions) -> RowOptions {
-    if options.header {
-        return options.clone();
-    }
-    RowOptions { header: true, columns: Default::default(), ..options.clone() }
 }
 
 #[cfg(test)]

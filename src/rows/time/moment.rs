@@ -46,7 +46,7 @@ impl Fault {
     );
     pub const DAY_OR_MONTH: Self =
         Self::new("time_ambiguous", "does not say which is the day and which the month; set formats");
-    pub const ORDER: Self = Self::new("time_unreadable", "is read only with a format; set formats");
+    pub const NEEDS_FORMAT: Self = Self::new("time_unreadable", "is read only with a format; set formats");
     pub const TWELVE_DIGITS: Self = Self::new(
         "time_ambiguous",
         "may be milliseconds since 1970 or a calendar time; set formats, such as %Y%m%d%H%M",

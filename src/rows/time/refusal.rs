@@ -4,7 +4,7 @@ use super::{
     iso,
     moment::{Fault, Moment},
     rfc2822,
-    suggest::ShortDate,
+    suggest::{self, ShortDate},
 };
 
 /// The reason for a text without any reading.
@@ -16,10 +16,10 @@ pub fn why(text: &str) -> Fault {
         return Fault::LETTER_ZONE;
     }
     match ShortDate::of(text).map(|date| date.orders.len()) {
-        None => Fault::UNREADABLE,
         Some(0) => Fault::NO_DATE,
-        Some(1) => Fault::ORDER,
-        Some(_) => Fault::DAY_OR_MONTH,
+        Some(2..) => Fault::DAY_OR_MONTH,
+        _ if suggest::formats(text).is_empty() => Fault::UNREADABLE,
+        _ => Fault::NEEDS_FORMAT,
     }
 }
 

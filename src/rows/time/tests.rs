@@ -292,7 +292,7 @@ fn an_offset_is_never_a_fold_or_a_gap() {
 fn dates_whose_day_and_month_may_be_swapped_are_ambiguous() {
     refuses(&utc(), "time_ambiguous", &["03/04/2017", "3.4.2017", "03-04-2017 12:30", "03/04/17", "17-03-07"]);
     refuses(&utc(), "time_unreadable", &["25/03/2017", "03/25/2017", "25.03.2017 12:30:00", "2017/03/07"]);
-    refuses(&utc(), "time_impossible", &["31/13/2024", "30.02.2017"]);
+    refuses(&utc(), "time_impossible", &["31/13/2024", "30.02.2017", "2017/13/07"]);
 }
 
 #[test]
@@ -353,6 +353,10 @@ fn an_empty_field_is_told_apart_from_an_unreadable_one() {
 fn a_message_quotes_the_value_in_ascii_and_cuts_it_to_sixty_characters() {
     let message = |text: &str| read_with(&utc(), text).unwrap_err().message;
     assert_eq!(message("31/13/2024"), "\"31/13/2024\" is not a date");
+    for (text, format) in [("2017/03/07 12:30", "%Y/%m/%d %H:%M"), ("1488846654.5", "%s%.f")] {
+        let expected = format!("\"{text}\" is read only with a format; set formats, such as {format}");
+        assert_eq!(message(text), expected);
+    }
     assert!(message("é\n\"x").starts_with(r#""\u{e9}\n"x" is not a time"#), "{}", message("é\n\"x"));
     assert!(message(&"x".repeat(61)).starts_with(&format!("\"{}...\" is not", "x".repeat(60))));
     assert!(message(&"x".repeat(60)).starts_with(&format!("\"{}\" is not", "x".repeat(60))));
