@@ -59,8 +59,8 @@ impl Spool {
         Ok(Incoming::new(in_background(move || Writer::begin(spool, arrival)).await?, false))
     }
 
-    /// Goes on with a resumable upload where it was left; `None` where there is none of that id. `Transient` (service
-    /// `Disk`) when there is no room for the rest, or another process receives it.
+    /// Goes on with a resumable upload where it was left; `None` where there is none of that id. `Transient` when
+    /// another process receives it. Who adds bytes calls `claim_room` first.
     pub async fn resume(self: &Arc<Self>, id: UploadId) -> Result<Option<Incoming>> {
         let spool = self.clone();
         Ok(in_background(move || Writer::resume(spool, id)).await?.map(|writer| Incoming::new(writer, true)))
@@ -100,6 +100,11 @@ impl Incoming {
     /// The first bytes of it, at most `most`.
     pub async fn head(&mut self, most: u64) -> Result<Vec<u8>> {
         self.written().await?.head(most)
+    }
+
+    /// Sets room aside for the rest of an upload that goes on. `Transient` (service `Disk`) when there is none.
+    pub async fn claim_room(&mut self) -> Result<()> {
+        self.settled().await?.claim_room()
     }
 
     /// From here on bytes count only when `accept` says so: a process that dies before leaves none of them. Blocks

@@ -37,7 +37,8 @@ pub(super) struct Writer {
     pub size: u64,
     /// `size`, for others who ask how much of the room is still needed.
     written: Arc<AtomicU64>,
-    _room: Room,
+    /// `None` until bytes are to be added.
+    _room: Option<Room>,
     ended: bool,
 }
 
@@ -59,11 +60,11 @@ impl Writer {
             resume.boot = boot();
         }
         let (part, hash) = (Arc::new(part), HashState::default());
-        Ok(Self { spool, arrival, part, hash, size: 0, written, _room: room, ended: false })
+        Ok(Self { spool, arrival, part, hash, size: 0, written, _room: Some(room), ended: false })
     }
 
     /// Goes on with a resumable upload; `None` where there is none of that id (any more). `Transient` where another
-    /// process receives it.
+    /// process receives it. It takes no room: on a full disk it is still looked at, finished and taken back.
     pub fn resume(spool: Arc<Spool>, id: UploadId) -> Result<Option<Self>> {
         let doing = || format!("going on with upload {id} in the spool {}", spool.folder.display());
         let part = spool.lock_part(id).map_err(|error| match error.kind() {
@@ -77,9 +78,14 @@ impl Writer {
         let reached = recover(&mut part, resume).map_err(|error| spool.disk_error(doing(), error))?;
         resume.boot = boot();
         let written = Arc::new(AtomicU64::new(reached.size));
-        let room = spool.room(arrival.size.unwrap_or(0), &written)?;
         let Point { size, hash } = reached;
-        Ok(Some(Self { spool, arrival, part: Arc::new(part), hash, size, written, _room: room, ended: false }))
+        Ok(Some(Self { spool, arrival, part: Arc::new(part), hash, size, written, _room: None, ended: false }))
+    }
+
+    /// Sets room aside for what is still to come.
+    pub fn claim_room(&mut self) -> Result<()> {
+        self._room = Some(self.spool.room(self.arrival.size.unwrap_or(0), &self.written)?);
+        Ok(())
     }
 
     pub fn is_resumable(&self) -> bool {

@@ -30,8 +30,10 @@ mod watcher;
 pub(super) use board::Board;
 use board::{Next, Subscription, Told, Wanted};
 
-/// Silence that proxies take for a dead connection is shorter than a minute; the caller is looked at again as often.
+/// Silence that proxies take for a dead connection is shorter than a minute.
 const ALIVE: Duration = Duration::from_secs(10);
+/// How long the caller counts as known before it is looked at again: tokens are read again as often.
+const KNOWN_FOR: Duration = Duration::from_secs(1);
 /// How long a browser waits before it connects again, milliseconds.
 const RETRY_MS: u32 = 2000;
 
@@ -90,7 +92,10 @@ struct Follower {
     first: Option<String>,
     /// Nothing is left to be told.
     ended: bool,
+    /// When something is to be said, if nothing else was.
     alive: Instant,
+    /// Until then the caller counts as known. Unlike `alive`, no event puts this off.
+    known_until: Instant,
 }
 
 impl Follower {
@@ -110,6 +115,7 @@ impl Follower {
             first: Some(format!("retry: {RETRY_MS}\n\n")),
             ended: false,
             alive: Instant::now() + ALIVE,
+            known_until: Instant::now() + KNOWN_FOR,
         }
     }
 
@@ -137,23 +143,29 @@ impl Follower {
         if self.ended {
             return None;
         }
-        tokio::select! {
+        let next = tokio::select! {
             biased;
-            () = self.board.closed.cancelled() => None,
-            next = self.subscription.next() => {
-                self.alive = Instant::now() + ALIVE;
-                self.tell(next)
-            }
-            () = sleep_until(self.alive) => {
-                self.alive = Instant::now() + ALIVE;
-                self.is_known().then(|| ": alive\n\n".into())
-            }
+            () = self.board.closed.cancelled() => return None,
+            next = self.subscription.next() => Some(next),
+            () = sleep_until(self.alive) => None,
+        };
+        if !self.is_known() {
+            return None;
+        }
+        self.alive = Instant::now() + ALIVE;
+        match next {
+            Some(next) => self.tell(next),
+            None => Some(": alive\n\n".into()),
         }
     }
 
     /// The token may have been taken away, or the session have ended. Where others behind the same address have guessed
     /// too often to be judged, nothing is known against this one.
-    fn is_known(&self) -> bool {
+    fn is_known(&mut self) -> bool {
+        if Instant::now() < self.known_until {
+            return true;
+        }
+        self.known_until = Instant::now() + KNOWN_FOR;
         match self.context.access.caller(&self.request) {
             Ok(caller) => caller.as_ref() == Some(&self.caller),
             Err(problem) => problem.status == StatusCode::TOO_MANY_REQUESTS,

@@ -1,19 +1,22 @@
 //! What every request passes: the log line, security headers, the list of known host names (against DNS rebinding), and
-//! the check that a browser's request comes from our own page.
+//! the check that a browser's request comes from our own page. Where it is no upload, also the limit for its body.
 
 use std::{any::Any, net::SocketAddr, time::Instant};
 
 use axum::{
+    body::Body,
     extract::{ConnectInfo, Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use futures_util::{StreamExt, stream};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use crate::upload::UploadId;
 
-use super::{Context, errors::Problem};
+use super::{Context, errors::Problem, limits};
 
 /// What the page may load: its own files, nothing inline, nothing from elsewhere.
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -135,6 +138,30 @@ pub(super) async fn same_origin(State(context): State<Context>, request: Request
             .into_response();
     }
     next.run(request).await
+}
+
+/// Waits for a body no longer than `Context::patience`, so that nobody holds a connection with one that never comes.
+pub(super) async fn body_in_time(State(context): State<Context>, request: Request, next: Next) -> Response {
+    let read = CancellationToken::new();
+    // Goes with the body, and cancels when that has ended or is not wanted.
+    let reading = read.clone().drop_guard();
+    let request = request.map(|body| {
+        Body::from_stream(stream::unfold((body.into_data_stream(), reading), async |(mut body, reading)| {
+            let piece = body.next().await?;
+            Some((piece, (body, reading)))
+        }))
+    });
+    let patience = context.patience();
+    tokio::select! {
+        biased;
+        response = next.run(request) => response,
+        () = limits::overdue(patience, read.cancelled()) => {
+            let text = format!("the request's body did not come within {}", humantime::format_duration(patience));
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "body_stalled", text)
+                .next("send the request again")
+                .into_response()
+        }
+    }
 }
 
 #[cfg(test)]

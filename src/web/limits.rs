@@ -1,8 +1,11 @@
-//! How much is done at once: uploads that arrive, connections, and the open files that both take.
+//! How much is done at once: uploads that arrive, connections, and the open files that both take. And how long requests
+//! are waited for.
+
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tracing::{debug, warn};
 
 use crate::config;
@@ -21,6 +24,19 @@ impl Context {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_uploads", text)
                 .next("send it again in a minute; an operator may raise server.max_uploads_at_once")
         })
+    }
+
+    /// For a connection's first request, and for the whole body of one that is no upload: as long as an upload may be
+    /// silent.
+    pub(super) fn patience(&self) -> Duration {
+        self.receiver.pace.unwrap_or_default().idle
+    }
+}
+
+/// Ends when something has not come in time; never where it has.
+pub(super) async fn overdue(patience: Duration, comes: impl Future) {
+    if timeout(patience, comes).await.is_ok() {
+        std::future::pending::<()>().await;
     }
 }
 

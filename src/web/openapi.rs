@@ -84,7 +84,8 @@ impl Modify for Access {
     }
 }
 
-/// Adds what is answered on the way to any route: to strangers, to hosts that are not ours, when all breaks.
+/// Adds what is answered on the way to any route: to strangers, to hosts that are not ours, to bodies that do not come,
+/// when all breaks.
 pub(super) fn with_common(api: &mut utoipa::openapi::OpenApi, token_needed: bool) {
     let mut common = vec![StatusCode::FORBIDDEN, StatusCode::MISDIRECTED_REQUEST, StatusCode::INTERNAL_SERVER_ERROR];
     common.extend([StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS]);
@@ -97,7 +98,8 @@ pub(super) fn with_common(api: &mut utoipa::openapi::OpenApi, token_needed: bool
                 response.description = name_of(status).into();
             }
         }
-        for status in &common {
+        let stalled = operation.request_body.as_ref().map(|_| StatusCode::REQUEST_TIMEOUT);
+        for status in common.iter().chain(&stalled) {
             let response = || RefOr::T(refusal(*status));
             operation.responses.responses.entry(status.as_str().to_owned()).or_insert_with(response);
         }

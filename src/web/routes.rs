@@ -19,12 +19,12 @@ use super::{
 const SIGN_IN_BYTES: usize = 4 << 10;
 
 pub(super) fn router(context: Context) -> Router {
-    let (guarded, mut api) = guarded().split_for_parts();
+    let (guarded, mut api) = guarded(&context).split_for_parts();
     openapi::with_common(&mut api, true);
     let guarded = guarded
         .method_not_allowed_fallback(guard::method_not_allowed)
         .layer(middleware::from_fn_with_state(context.clone(), caller::needed));
-    let (greeting, of_greeting) = greeting().split_for_parts();
+    let (greeting, of_greeting) = greeting(&context).split_for_parts();
     let greeting = greeting.layer(middleware::from_fn_with_state(context.clone(), caller::if_shown));
     let (open, mut of_open) = open().split_for_parts();
     of_open.merge(of_greeting);
@@ -48,16 +48,15 @@ pub(super) fn router(context: Context) -> Router {
 }
 
 /// Everything here needs a token, where there are any.
-fn guarded() -> OpenApiRouter<Context> {
-    // These count bytes themselves: the framework's limit is for bodies that are held in memory.
+fn guarded(context: &Context) -> OpenApiRouter<Context> {
+    // These count bytes themselves, and the time between them: the limits of others are for bodies held in memory.
     let uploads = OpenApiRouter::new()
         .routes(routes!(uploads::by_form))
         .routes(routes!(uploads::raw))
         .routes(routes!(uploads::original))
         .merge(tus::routes())
         .layer(DefaultBodyLimit::disable());
-    OpenApiRouter::with_openapi(openapi::shared())
-        .merge(uploads)
+    let others = OpenApiRouter::new()
         .routes(routes!(preview::preview))
         .routes(routes!(known::known))
         .routes(routes!(events::follow))
@@ -71,12 +70,17 @@ fn guarded() -> OpenApiRouter<Context> {
         .routes(routes!(actions::retry))
         .routes(routes!(actions::again))
         .routes(routes!(actions::cancel))
+        .route_layer(middleware::from_fn_with_state(context.clone(), guard::body_in_time));
+    OpenApiRouter::with_openapi(openapi::shared()).merge(uploads).merge(others)
 }
 
 /// These answer strangers, too, and tell others more.
-fn greeting() -> OpenApiRouter<Context> {
+fn greeting(context: &Context) -> OpenApiRouter<Context> {
     let session = routes!(session::show, session::begin, session::end);
-    OpenApiRouter::new().routes(routes!(health::ready)).routes(session.layer(DefaultBodyLimit::max(SIGN_IN_BYTES)))
+    OpenApiRouter::new()
+        .routes(routes!(health::ready))
+        .routes(session.layer(DefaultBodyLimit::max(SIGN_IN_BYTES)))
+        .route_layer(middleware::from_fn_with_state(context.clone(), guard::body_in_time))
 }
 
 /// Nothing here is anybody's.

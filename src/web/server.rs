@@ -16,6 +16,7 @@ use hyper_util::{
         graceful::{GracefulShutdown, Watcher},
     },
 };
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
@@ -34,10 +35,12 @@ use super::{
     tls::{self, Tls},
 };
 
-/// A connection that has sent nothing by then is closed: hyper's own timers begin with the first byte.
+/// A connection that has sent nothing by then is closed, and so is one whose TLS handshake has not ended by then.
 const FIRST_BYTE: Duration = Duration::from_secs(10);
 /// For a request's headers; it is also how long an idle connection is kept.
 const HEADERS: Duration = Duration::from_secs(60);
+/// Whoever is silent for so long is asked by the system whether it is still there, and again after as long.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 /// How often refused connections are told of.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 /// How long requests may go on after the signal to stop, and then, told to hurry, until they are dropped.
@@ -104,6 +107,7 @@ pub async fn serve(listener: TcpListener, context: Context, shutdown: Cancellati
             place,
             tls: tls.clone(),
             builder: builder.clone(),
+            patience: context.patience(),
             watcher: graceful.watcher(),
             router: router.clone(),
         };
@@ -176,14 +180,18 @@ struct Connection {
     place: OwnedSemaphorePermit,
     tls: Option<Arc<Tls>>,
     builder: auto::Builder<TokioExecutor>,
+    /// For the first request.
+    patience: Duration,
     watcher: Watcher,
     router: Router,
 }
 
 impl Connection {
     async fn run(mut self, stream: TcpStream, peer: SocketAddr, shutdown: CancellationToken) {
-        // Answers go out at once; where the system refuses that they only go out later.
+        // Answers go out at once, and who is gone is noticed; where the system refuses that it is only later.
         stream.set_nodelay(true).ok();
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive).ok();
         let mut first = [0];
         tokio::select! {
             first = timeout(FIRST_BYTE, stream.peek(&mut first)) => match first {
@@ -210,16 +218,26 @@ impl Connection {
         }
     }
 
+    /// Leaves a connection whose first request does not come: hyper limits that in HTTP/1 alone, and not while it may
+    /// still become HTTP/2.
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr) {
         let _place = self.place;
-        let router = self.router;
+        let (router, asked) = (self.router, CancellationToken::new());
+        let asks = asked.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            asks.cancel();
             request.extensions_mut().insert(ConnectInfo(peer));
             router.clone().oneshot(request)
         });
         let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-        if let Err(error) = self.watcher.watch(connection).await {
-            debug!(%peer, error, "a connection ended early");
+        tokio::select! {
+            biased;
+            ended = self.watcher.watch(connection) => {
+                if let Err(error) = ended {
+                    debug!(%peer, error, "a connection ended early");
+                }
+            }
+            () = limits::overdue(self.patience, asked.cancelled()) => debug!(%peer, "no request came in time"),
         }
     }
 }

@@ -162,6 +162,7 @@ impl Receiver {
         S: Stream<Item = Result<Bytes, E>> + Unpin,
         E: fmt::Display,
     {
+        incoming.claim_room().await?;
         let is_verified = piece.checksum.is_some();
         if is_verified {
             incoming.unverified().await?;

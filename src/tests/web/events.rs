@@ -210,9 +210,24 @@ async fn a_sender_hears_of_its_own_uploads_alone_and_nobody_after_the_token_is_g
     assert_eq!(get(Some("carl"), format!("/events?upload={theirs}")).await.unwrap().status(), 404);
     assert_eq!(get(Some("wilma"), "/events".into()).await.unwrap().status(), 403);
     assert_eq!(get(None, "/events".into()).await.unwrap().status(), 401);
+    let other = put("carl").await;
+    let mut quiet = Events::of(&server, &format!("/events?upload={other}"), Some("carl")).await;
+    eventually("the ledger has it", async || server.store.upload(own).await.unwrap().is_some()).await;
+    let claim = claimed(&server, own).await;
     file.remove("carl").unwrap();
     eventually("carl is gone", async || known().await.unwrap().status() == 401).await;
-    while carl.any().await.is_some() {}
+    let busy = async {
+        for done in 1.. {
+            let progress = Progress { stage: Stage::Archive, done, total: done, unit: Unit::Bytes };
+            server.store.heartbeat(&claim, Some(progress)).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        () = busy => {}
+        ended = timeout(SOON, async { while carl.any().await.is_some() {} }) => ended.expect("a busy stream ends, too"),
+    }
+    while quiet.any().await.is_some() {}
     // The others hear that the line lives.
     while rita.any().await.expect("it goes on").comment != "alive" {}
 }

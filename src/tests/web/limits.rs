@@ -1,14 +1,28 @@
-//! Size, disk, ports, and the server's end.
+//! Size, disk, ports, time, and the server's end.
+
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use reqwest::Method;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::mpsc,
+    time::timeout,
 };
-use userdata::web;
+use userdata::{
+    config,
+    disk::Disks,
+    rows::RowOptions,
+    spool::{Arrival, Resume, Spool},
+    upload::UploadId,
+    web,
+};
 
-use crate::harness::{Server, Setup, USERS, eventually};
+use crate::{
+    harness::{Server, Setup, USERS, eventually},
+    openapi::Description,
+};
 
 #[tokio::test]
 async fn a_file_over_the_limit_is_refused_whether_or_not_its_size_is_announced() {
@@ -33,6 +47,43 @@ async fn with_too_little_free_space_nothing_is_kept_and_the_answer_says_how_much
     assert!(detail.contains("are kept free") && detail.contains(server.spool.folder().to_str().unwrap()), "{detail}");
     assert!(server.spooled().is_empty());
     assert_eq!(server.get("/readyz").await.0, 503);
+}
+
+/// An upload whose first three bytes came while there was room.
+async fn begun_before(server: &Server) -> UploadId {
+    let (path, keep) = (server.spool.folder().into(), Duration::from_secs(1));
+    let config = config::Spool { path, keep, keep_failed: keep, expire: keep, free_bytes: 0 };
+    let spool = Arc::new(Spool::open(&config, Disks::default()).unwrap());
+    let resume = Resume {
+        media_type: "text/csv".into(),
+        options: RowOptions::default(),
+        metadata: String::new(),
+        offset: 0,
+        hash: Default::default(),
+        is_readable: false,
+        is_unverified: false,
+        boot: String::new(),
+        last_byte_ms: 0,
+    };
+    let (id, filename, sender, size) = (UploadId::new(), "a.csv".into(), "local".into(), Some(USERS.len() as u64));
+    let arrival = Arrival { id, filename, sender, started_ms: 0, size, resume: Some(resume) };
+    let mut incoming = spool.begin(arrival).await.unwrap();
+    incoming.write(Bytes::from_static(&USERS.as_bytes()[..3])).await.unwrap();
+    incoming.pause().await.unwrap().id
+}
+
+#[tokio::test]
+async fn an_upload_that_the_disk_has_no_room_for_is_asked_about_and_taken_back() {
+    let server = Server::with(Setup { free_bytes: u64::MAX / 2, ..Setup::default() }).await;
+    let id = begun_before(&server).await;
+    let url = server.url(&format!("/files/{id}"));
+    let ask = |method: Method| server.client.request(method, &url).header("tus-resumable", "1.0.0");
+    let more = ask(Method::PATCH).header("upload-offset", 3).header("content-type", "application/offset+octet-stream");
+    assert_eq!(more.body(&USERS[3..]).send().await.unwrap().status(), 507);
+    let asked = ask(Method::HEAD).send().await.unwrap();
+    assert_eq!((asked.status().as_u16(), asked.headers()["upload-offset"].to_str().unwrap()), (200, "3"));
+    assert_eq!(ask(Method::DELETE).send().await.unwrap().status(), 204);
+    assert!(server.spooled().is_empty(), "{:?}", server.spooled());
 }
 
 #[tokio::test]
@@ -96,6 +147,42 @@ async fn try_get(stream: &mut TcpStream) -> std::io::Result<String> {
     let mut answer = vec![0; 4096];
     let length = stream.read(&mut answer).await?;
     Ok(String::from_utf8_lossy(&answer[..length]).into_owned())
+}
+
+/// What is answered to the beginning of a request until the server closes the connection.
+async fn until_closed(server: &Server, begun: &str) -> String {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(begun.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let closed = timeout(Duration::from_secs(30), stream.read_to_end(&mut answer)).await;
+    // A reset is an end, too.
+    assert!(closed.is_ok(), "it is open after 30 s: {begun}");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn who_connects_and_asks_nothing_is_left_and_who_asked_is_not() {
+    let server = Server::with(Setup { idle: Duration::from_millis(200), ..Setup::default() }).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    get(&mut stream).await;
+    // What may become either version of HTTP, HTTP/2 without a request, and half a request.
+    for begun in ["P", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET /livez HTTP/1.1\r\nhost"] {
+        until_closed(&server, begun).await;
+    }
+    get(&mut stream).await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let server = Server::with(Setup { idle: Duration::from_millis(200), ..Setup::default() }).await;
+    let (description, id) = (Description::of(&server).await, UploadId::new().to_string());
+    for path in ["/session", "/preview", "/known?size=9", "/uploads/{id}/retry", "/uploads/{id}/again"] {
+        let head = format!("POST {} HTTP/1.1\r\nhost: localhost\r\n", path.replace("{id}", &id));
+        let begun = format!("{head}content-type: application/json\r\ncontent-length: 9\r\n\r\n{{");
+        let answer = until_closed(&server, &begun).await;
+        assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("body_stalled"), "{path}: {answer}");
+        description.assert_documents("POST", path, 408);
+    }
 }
 
 /// With two lengths for one body a proxy and we could take its bytes for different requests (RFC 9112, 6.3).
