@@ -1,6 +1,6 @@
 // What a person may do with an upload: downloads, cancel, retry, load again.
 
-import { button, el } from "./dom.js";
+import { button, el, replace, singly } from "./dom.js";
 import { Again } from "./again.js";
 import { error } from "./parts.js";
 import { ask } from "./server.js";
@@ -23,16 +23,14 @@ function links(view) {
 
 // Ends an upload that is still arriving, wherever it was begun.
 function abandon(view, place) {
-  return async (event) => {
-    event.target.disabled = true;
+  return singly(async () => {
     try {
       await ask(view.links.tus, { method: "DELETE", headers: { "Tus-Resumable": "1.0.0" } });
       document.dispatchEvent(new CustomEvent("caught-up"));
     } catch (problem) {
-      event.target.disabled = false;
-      place.replaceChildren(error(problem, { dismiss: () => place.replaceChildren(), id: view.id }));
+      replace(place, error(problem, { dismiss: () => replace(place), id: view.id }));
     }
-  };
+  });
 }
 
 // What the links and buttons of an upload depend on: while it is the same, they stay as they are.
@@ -43,18 +41,16 @@ export function actionsKey(view) {
 // The links and buttons of an upload. `begun(view)` is told of each that was opened again or made; `place` takes forms
 // and what was refused.
 export function actions(view, { begun, place }) {
-  const act = (what) => async (event) => {
-    event.target.disabled = true;
+  const act = (what) => singly(async () => {
     try {
       const answer = await ask(`/uploads/${view.id}/${what}`, { method: "POST" });
-      place.replaceChildren();
+      replace(place);
       begun(answer.state ? answer : { ...view, cancel_asked: isOpen(view) });
     } catch (problem) {
-      event.target.disabled = false;
       const overtaken = problem.code === "overtaken" && button("Do it all the same", act(`${what}${what.includes("?") ? "&" : "?"}over_newer=true`));
-      place.replaceChildren(error(problem, { dismiss: () => place.replaceChildren(), id: view.id }), overtaken || "");
+      replace(place, error(problem, { dismiss: () => replace(place), id: view.id }), overtaken || "");
     }
-  };
+  });
   const made = [...links(view)];
   if (!maySend() || !owns(view)) return made;
   if (["failed", "cancelled"].includes(view.state)) made.push(button("Retry", act("retry")));
@@ -66,8 +62,8 @@ export function actions(view, { begun, place }) {
     made.push(button("Load again and replace", act("again?existing=replace"), { title: "Nothing is sent: rows in the table become as they are in this file" }));
   }
   made.push(button("Change options and load again", () => {
-    const form = new Again(view, { begun, closed: () => place.replaceChildren() });
-    place.replaceChildren(form.node);
+    const form = new Again(view, { begun, closed: () => replace(place) });
+    replace(place, form.node);
     form.node.querySelector("select, input")?.focus();
   }, { title: "Nothing is sent: the same bytes are read anew" }));
   return made;

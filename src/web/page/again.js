@@ -1,6 +1,6 @@
 // An upload's bytes once more with other options, which are shown at work before anything is done.
 
-import { button, el, say } from "./dom.js";
+import { button, el, replace, say, singly } from "./dom.js";
 import { END_BYTES } from "./ends.js";
 import { OptionsForm } from "./form.js";
 import { error } from "./parts.js";
@@ -28,7 +28,7 @@ export class Again {
     this.node = el("section", { class: "again", "aria-label": `Load ${view.filename} again` },
       el("p", {}, "The same bytes are read once more; nothing is sent. What is not changed stays as it was."),
       this.#form.node, this.#found, this.#shown,
-      el("div", { class: "actions" }, button("Load again", (event) => this.#load(event.target, begun, closed), { class: "main" }), button("Close", closed)));
+      el("div", { class: "actions" }, button("Load again", singly(() => this.#load(begun, closed)), { class: "main" }), button("Close", closed)));
     this.#look();
   }
 
@@ -52,7 +52,7 @@ export class Again {
           this.#look();
         },
       });
-      this.#shown.replaceChildren(...notes, seen.layout && !seen.broken ? preview.table(all) : "");
+      replace(this.#shown, ...notes, seen.layout && !seen.broken ? preview.table(all) : "");
     } catch (problem) {
       if (turn !== this.#turn) return;
       say(this.#found, "");
@@ -74,13 +74,11 @@ export class Again {
     return query;
   }
 
-  async #load(pressed, begun, closed) {
-    pressed.disabled = true;
+  async #load(begun, closed) {
     try {
       begun(await ask(`/uploads/${this.#view.id}/again?${this.#form.query()}`, { method: "POST" }));
       closed();
     } catch (problem) {
-      pressed.disabled = false;
       this.#shown.replaceChildren(error(problem));
     }
   }

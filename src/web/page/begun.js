@@ -13,7 +13,9 @@ const ALIVE_MS = 15_000;
 export const of = (account) => all().filter((entry) => entry.account === account);
 
 export function remember(entry) {
-  keep([...all().filter((other) => other.id !== entry.id), entry]);
+  const entries = [...all().filter((other) => other.id !== entry.id), entry];
+  // The first ones go where there are too many: what is still to be sent goes last.
+  keep([...entries.filter(({ sent }) => sent), ...entries.filter(({ sent }) => !sent)]);
 }
 
 function change(id, what) {
@@ -23,6 +25,11 @@ function change(id, what) {
 // The server has all of it: what is left to see is what becomes of it.
 export function sent(id) {
   change(id, { sent: true, alive: 0 });
+}
+
+// By what a file is known as this one, where the server could not be asked before.
+export function learn(id, sample) {
+  change(id, { sample });
 }
 
 // Says that this tab is sending it, or is not any more.
@@ -37,10 +44,11 @@ export function forget(id) {
 }
 
 export function same(entry, file, sample) {
-  return entry.size === file.size && (!entry.sample || !sample || entry.sample === sample);
+  return entry.size === file.size && Boolean(sample) && entry.sample === sample;
 }
 
-// Why a file is not the one that was begun.
+// Why a file is not taken for the one that was begun.
 export function difference(entry, file) {
-  return entry.size === file.size ? "its content differs" : "its size differs";
+  if (entry.size !== file.size) return "this is not the same file: its size differs";
+  return entry.sample ? "this is not the same file: its content differs" : "nothing tells whether this is the same file";
 }

@@ -1,7 +1,7 @@
 // One upload among the current ones: its name, state, progress, everything known of it, and what one may do.
 
 import * as begun from "./begun.js";
-import { $, announce, button, el, refresh, say, takeAway } from "./dom.js";
+import { $, announce, button, el, refresh, replace, say, takeAway } from "./dom.js";
 import { actions, actionsKey } from "./actions.js";
 import { follow } from "./live.js";
 import { error, notice } from "./parts.js";
@@ -18,7 +18,7 @@ export class Card {
 
   constructor(name) {
     this.name = name;
-    this.#title = el("h3", {}, name);
+    this.#title = el("h3", { tabindex: "-1" }, name);
     this.#state = el("span", { class: "state" });
     this.#bar = el("progress", { max: "1", "aria-label": `Progress of ${name}` });
     this.#line = el("p", { class: "quiet line" });
@@ -36,13 +36,15 @@ export class Card {
     say(this.#state, text);
     this.#state.className = `state ${kind}`;
     this.progress(progress, line);
-    refresh(this.#body, []);
-    this.#body.replaceChildren(...body);
+    replace(this.#body, ...body);
     // The same buttons stay where they are, with the focus.
     const shown = this.#buttons.firstElementChild?.children ?? [];
     if (buttons.length && shown.length === buttons.length && buttons.every((one, at) => shown[at] === one)) return;
-    refresh(this.#buttons, []);
-    this.#buttons.replaceChildren(el("div", { class: "actions" }, ...buttons));
+    replace(this.#buttons, el("div", { class: "actions" }, ...buttons));
+  }
+
+  focus() {
+    this.#title.focus();
   }
 
   progress(progress, line) {
@@ -83,6 +85,8 @@ export class Card {
     this.progress(ended || view.waiting ? null : share, line);
     this.#stay(view, remarks);
     if (ended && this.#told !== view.state) announce(`${view.filename}: ${stateText(view)}`);
+    // Another visit shows what went wrong, and the history the rest.
+    if (view.state === "done" && this.#told !== "done") begun.forget(view.id);
     this.#told = view.state;
   }
 

@@ -1,7 +1,7 @@
 // Files that were chosen and not sent yet: each with what the server makes of its beginning, how it is read, and whether
 // the same was sent before.
 
-import { $, announce, button, el, say, takeAway } from "./dom.js";
+import { $, announce, button, el, replace, say, takeAway } from "./dom.js";
 import * as begun from "./begun.js";
 import { head, known } from "./ends.js";
 import { OptionsForm } from "./form.js";
@@ -76,27 +76,29 @@ class Chosen {
     clearTimeout(this.#typing);
     this.#typing = undefined;
     this.#looked = this.#look();
+    // What could not be told before may be told now.
+    if (this.sample === null) this.#asked = this.#askKnown();
   }
 
   // Resolves when all is known that can be.
   async settle() {
-    if (this.#typing !== undefined) this.#lookAgain();
-    await this.#asked;
+    if (this.#typing !== undefined || this.sample === null) this.#lookAgain();
     // Looking may lead to looking again.
     for (let looked; looked !== this.#looked;) {
       looked = this.#looked;
       await looked;
     }
+    await this.#asked;
   }
 
   // Has the server read the beginning with the options as they are now.
   async #look() {
     this.#turn += 1;
     const turn = this.#turn;
-    const { bytes: body, complete } = head(this.file);
     const query = this.options;
-    query.set("complete", String(complete));
     try {
+      const { bytes: body, complete } = await head(this.file);
+      query.set("complete", String(complete));
       const seen = await ask(`/preview?${query}`, { method: "POST", body });
       if (turn === this.#turn) this.#show({ ...seen, complete, packed: /\.gz$/i.test(this.file.name) });
     } catch (problem) {
@@ -109,7 +111,7 @@ class Chosen {
     this.#recall(seen.columns);
     say(this.#found, `Found: ${preview.found(seen, this.file.size)}`);
     this.#form.show(seen.options, seen.columns, seen.delimiter);
-    this.#notes.replaceChildren(...preview.notes(seen, {
+    replace(this.#notes, ...preview.notes(seen, {
       zone: () => {
         this.#fold.open = true;
         this.#form.focus("zone");
@@ -121,7 +123,7 @@ class Chosen {
 
   #refuse(problem, turn) {
     say(this.#found, problem.passes ? "Its first rows could not be read yet." : "It cannot be read like this.");
-    this.#notes.replaceChildren(error(problem));
+    replace(this.#notes, error(problem));
     this.#table.replaceChildren();
     // Without a server nobody can tell; it is refused when it is sent, if it must be.
     this.refused = !problem.passes;
@@ -141,12 +143,12 @@ class Chosen {
     const [going, mine] = [named.filter(begun.isAlive), named.filter((entry) => !begun.isAlive(entry))];
     this.begun = mine.find((entry) => begun.same(entry, this.file, this.sample));
     const twice = going.some((entry) => begun.same(entry, this.file, this.sample));
-    const other = !this.begun && mine[0];
+    const other = this.sample && !this.begun && mine[0];
     this.twins = answer.uploads.filter((view) => view.id !== this.begun?.id && view.state !== "receiving");
     const parts = [];
     if (this.begun) parts.push(this.#continues());
     if (twice) parts.push(notice("This file is being sent already. Uploaded from here, it is sent a second time."));
-    if (other) parts.push(notice(`An upload named ${other.name} was begun here, but this is not the same file: ${begun.difference(other, this.file)}. It is sent as a new one.`));
+    if (other) parts.push(notice(`An upload named ${other.name} was begun here, but ${begun.difference(other, this.file)}. It is sent as a new one.`));
     if (this.twins.length) parts.push(this.#sentBefore());
     this.#twin.replaceChildren(...parts);
   }
@@ -160,6 +162,7 @@ class Chosen {
     const over = button("Send it from the start instead", () => {
       this.begun = undefined;
       this.#fold.hidden = false;
+      this.#fold.querySelector("summary").focus();
       line.remove();
     }, { class: "plain" });
     this.#fold.hidden = true;
@@ -205,7 +208,7 @@ export async function takeReady() {
   list = list.filter((one) => one.refused);
   ready.forEach((one) => {
     one.sent();
-    one.node.remove();
+    takeAway(one.node);
   });
   update();
   if (list.length) say($("hint"), `${list.length === 1 ? "One file" : `${list.length} files`} cannot be read as chosen: change how, or remove ${list.length === 1 ? "it" : "them"}.`);

@@ -2,7 +2,7 @@
 
 import { actions, actionsKey } from "./actions.js";
 import { showCard } from "./card.js";
-import { $, announce, el, refresh, say } from "./dom.js";
+import { $, announce, el, hide, keepFocus, refresh, say, singly, takeAway } from "./dom.js";
 import { heardSince, watch } from "./live.js";
 import { error } from "./parts.js";
 import { ask } from "./server.js";
@@ -18,6 +18,8 @@ const rows = new Map();
 // Of the question that the rows answer: what was read for another is dropped.
 let question = 0;
 let before = null;
+// Whether the ledger's part was there when they were read: only then is it known where the next page begins.
+let whole = false;
 let refreshing;
 
 class Row {
@@ -84,7 +86,7 @@ function asked() {
 
 // Reads the first page, or the next; what was paged in stays in view when the first is read again.
 async function load(how) {
-  if (how === "anew") question += 1;
+  if (how === "anew") { question += 1; whole = false; }
   const own = question;
   const query = asked();
   const none = query.size > 0 ? "No upload fits this search." : "No uploads yet.";
@@ -94,28 +96,35 @@ async function load(how) {
   try {
     const page = await ask(`/uploads?${query}`);
     if (own !== question) return;
+    if (how === "fresh" && !whole && !page.waiting) how = "anew";
     // So many came meanwhile that some between them and what is shown would be missing.
     if (how === "fresh" && rows.size && page.next !== null && !page.uploads.some((view) => rows.has(view.id))) return load("anew");
-    if (how === "anew") { rows.clear(); $("history").replaceChildren(); }
-    page.uploads.filter((view) => !heardSince(view.id, since)).forEach((view) => rows.get(view.id)?.show(view));
-    // What was arriving and is not there any more was given up: the first page has all that arrive.
-    if (how === "fresh") dropLost(new Set(page.uploads.map((view) => view.id)));
-    const fresh = page.uploads.filter((view) => !rows.has(view.id)).map((view) => { const row = new Row(view); rows.set(view.id, row); return row.node; });
-    if (how === "fresh") $("history").prepend(...fresh); else $("history").append(...fresh);
-    if (how !== "fresh") before = page.next;
-    $("more").hidden = before === null;
+    const last = how === "more" && $("history").lastElementChild;
+    keepFocus($("history"), () => put(page.uploads, how, since));
+    if (how !== "fresh") { before = page.next; whole = !page.waiting; }
+    hide($("more"), before === null, last?.nextElementSibling?.querySelector("summary"));
     say($("history-note"), page.waiting ? page.waiting.message : rows.size ? "" : none);
-    $("retry-all").hidden = !(query.get("state") === "failed" && rows.size > 1 && maySend());
+    hide($("retry-all"), !(query.get("state") === "failed" && rows.size > 1 && maySend()), $("filter").elements.state);
   } catch (problem) {
     if (own === question) say($("history-note"), problem.detail);
   }
+}
+
+// Shows a page's uploads: in place of all rows, before them, or behind them.
+function put(uploads, how, since) {
+  if (how === "anew") { rows.clear(); $("history").replaceChildren(); }
+  uploads.filter((view) => !heardSince(view.id, since)).forEach((view) => rows.get(view.id)?.show(view));
+  // What was arriving and is not there any more was given up: the first page has all that arrive.
+  if (how === "fresh") dropLost(new Set(uploads.map((view) => view.id)));
+  const fresh = uploads.filter((view) => !rows.has(view.id)).map((view) => { const row = new Row(view); rows.set(view.id, row); return row.node; });
+  if (how === "fresh") $("history").prepend(...fresh); else $("history").append(...fresh);
 }
 
 function dropLost(present) {
   for (const [id, row] of rows) {
     if (row.view.state !== "receiving" || present.has(id)) continue;
     rows.delete(id);
-    row.node.remove();
+    takeAway(row.node);
   }
 }
 
@@ -131,22 +140,20 @@ function changed(view) {
   const fits = !state || state === view.state || (state === "open" ? isOpen(view) : state === "ended" && !isOpen(view));
   if (!fits) {
     rows.delete(view.id);
-    row.node.remove();
+    takeAway(row.node);
   } else {
     row.show(view);
   }
 }
 
 async function retryAll() {
-  $("retry-all").disabled = true;
   const failed = [...rows.values()].map((row) => row.view).filter((view) => view.state === "failed");
   const outcomes = await Promise.allSettled(failed.map((view) => ask(`/uploads/${view.id}/retry`, { method: "POST" })));
   const opened = outcomes.filter(({ status }) => status === "fulfilled").length;
   announce(`${plural(opened, "upload")} opened again`);
   const [refused] = outcomes.filter(({ status }) => status === "rejected");
   $("history-errors").replaceChildren(...(refused ? [error(refused.reason, { dismiss: () => $("history-errors").replaceChildren() })] : []));
-  $("retry-all").disabled = false;
-  load("anew");
+  await load("anew");
 }
 
 // Finds one upload, and opens its details.
@@ -163,12 +170,9 @@ export function beginHistory() {
     $("filter").addEventListener(name, () => { clearTimeout(typing); typing = setTimeout(() => load("anew"), TYPING_MS); });
   }
   $("filter").addEventListener("submit", (event) => { event.preventDefault(); load("anew"); });
-  $("more").addEventListener("click", async () => {
-    $("more").disabled = true;
-    await load("more");
-    $("more").disabled = false;
-  });
-  $("retry-all").addEventListener("click", retryAll);
+  $("more").addEventListener("click", singly(() => load(whole ? "more" : "anew")));
+  $("retry-all").addEventListener("click", singly(retryAll));
+  document.addEventListener("waiting", ({ detail: waiting }) => say($("history-note"), waiting.message));
   document.addEventListener("caught-up", soon);
   watch(changed);
   load("anew");

@@ -85,10 +85,24 @@ document.addEventListener("visibilitychange", () => {
 // A session that ended ended the events, too.
 document.addEventListener("signed-in", () => { if (source) connect(); });
 
+// It broke off while it arrived, or was taken back.
+function lost({ id }) {
+  if (followed.has(id)) refresh(id);
+  document.dispatchEvent(new CustomEvent("caught-up"));
+}
+
+// What the database says that does not answer; nothing when it does again.
+function waits(waiting) {
+  if (waiting) document.dispatchEvent(new CustomEvent("waiting", { detail: waiting }));
+  else catchUp();
+}
+
 export function connect() {
   source?.close();
   source = new EventSource("/events");
-  source.addEventListener("upload", (event) => hear(JSON.parse(event.data)));
+  for (const [name, heed] of Object.entries({ upload: hear, gone: lost, waiting: waits })) {
+    source.addEventListener(name, (event) => heed(JSON.parse(event.data)));
+  }
   source.addEventListener("open", () => {
     clearInterval(polling);
     polling = undefined;

@@ -1,11 +1,11 @@
 // The page's beginning: who looks, what was chosen, what goes on.
 
 import { choose, takeReady } from "./chosen.js";
-import { $, say } from "./dom.js";
+import { $, say, singly } from "./dom.js";
 import { beginHistory } from "./history.js";
 import { connect } from "./live.js";
 import { busy, enqueue, restore } from "./sending.js";
-import { unreachable, whenSignedIn } from "./session.js";
+import { whenSignedIn } from "./session.js";
 import { bytes } from "./words.js";
 
 function acceptFiles() {
@@ -24,12 +24,12 @@ function acceptFiles() {
     drop.classList.remove("over");
     if (event.dataTransfer.files.length && !$("upload").hidden) choose([...event.dataTransfer.files]);
   });
-  $("send").addEventListener("click", async () => {
-    $("send").disabled = true;
+  $("send").addEventListener("click", singly(async () => {
     const ready = await takeReady();
-    $("send").disabled = false;
-    for (const { file, options, sample, twins, begun } of ready) enqueue({ file, options, sample, twins, begun });
-  });
+    const cards = ready.map(({ file, options, sample, twins, begun }) => enqueue({ file, options, sample, twins, begun }));
+    // The newest stands first.
+    if (document.activeElement === $("send")) cards.at(-1)?.focus();
+  }));
 }
 
 // How large a file may be, told before anybody sends one.
@@ -48,7 +48,4 @@ function begin() {
 }
 
 window.addEventListener("beforeunload", (event) => { if (busy()) event.preventDefault(); });
-whenSignedIn(begin).catch((problem) => {
-  unreachable(problem);
-  say($("heard"), problem.detail);
-});
+whenSignedIn(begin);

@@ -30,7 +30,7 @@ export function assumed(times) {
   return times.zone + formats.reduce((sum, [, count]) => sum + count, 0);
 }
 
-const PARTS = { d: "day", m: "month", Y: "year", y: "year", H: "hour", I: "hour", M: "minute", S: "second", p: "AM/PM", z: "offset", ".f": ".fraction" };
+const PARTS = { s: "seconds since 1970", d: "day", m: "month", Y: "year", y: "year", H: "hour", I: "hour", M: "minute", S: "second", p: "AM/PM", z: "offset", ".f": ".fraction" };
 
 // "%d.%m.%Y %H:%M" as "day.month.year hour:minute".
 function inWords(format) {
@@ -87,7 +87,8 @@ function row(seen) {
   const cells = ["id", "name", "time_of_start"].map((field, at) => {
     const before = given[at] ?? "";
     if (reject) return el("td", { class: reject.field === field ? "fault" : "" }, before);
-    return el("td", {}, ...(field === "time_of_start" ? value(before, time(user[field])) : value(before, user[field])));
+    if (field === "time_of_start") return el("td", { class: "moment" }, ...value(before, time(user[field])));
+    return el("td", {}, ...value(before, user[field]));
   });
   return el("tr", { class: reject ? "reject" : seen.stored_instead ? "lost" : "" }, el("td", { class: "line" }, number(line)), ...cells,
     el("td", { class: "outcome" }, becomes(seen)));

@@ -3,12 +3,12 @@
 
 import * as begun from "./begun.js";
 import { Card, cardOf } from "./card.js";
-import { announce, button, el } from "./dom.js";
+import { announce, button, el, replace, singly } from "./dom.js";
 import { known } from "./ends.js";
 import { error } from "./parts.js";
-import { Problem, ask } from "./server.js";
+import { Problem, ask, patience } from "./server.js";
 import { account } from "./session.js";
-import { Transfer } from "./tus.js";
+import { Transfer, takeBack } from "./tus.js";
 import { Speed, amount, when } from "./words.js";
 
 const AT_ONCE = 2;
@@ -23,13 +23,14 @@ const shown = new Set();
 
 export const busy = () => sending.size > 0;
 
-// `job`: {file, options, sample, twins, begun}
+// `job`: {file, options, sample, twins, begun}. Gives its card.
 export function enqueue(job) {
   const card = job.card ?? cardOf(job.begun?.id) ?? new Card(job.file.name);
   const waiting = { ...job, card };
   card.say("Waiting for its turn", { progress: null, buttons: [button("Cancel", () => { waiting.cancelled = true; card.remove(); })] });
   queue.push(waiting);
   next();
+  return card;
 }
 
 function next() {
@@ -48,49 +49,71 @@ function leave(job) {
 
 async function send(job) {
   const { file, card } = job;
-  // Other tabs must not offer to go on with what this one sends.
-  const pulse = setInterval(() => begun.alive(transfer.id, true), ALIVE_MS);
+  const alive = pulse(() => transfer.id);
+  const beats = setInterval(alive, ALIVE_MS);
   const hidden = () => begun.alive(transfer.id, false);
   window.addEventListener("pagehide", hidden);
-  const transfer = new Transfer(file, { options: job.options, address: job.begun?.address, told: watchers(job, () => transfer) });
+  const transfer = new Transfer(file, { options: job.options, address: job.begun?.address, told: watchers(job, () => transfer, alive) });
   try {
     await transfer.run();
     begun.sent(transfer.id);
     card.follow(transfer.id, (view) => sameContent(view, job.twins ?? []));
   } catch (problem) {
-    if (transfer.id) begun.forget(transfer.id);
+    // A file that cannot be read any more may be chosen again, and goes on then.
+    const changed = problem.code === "file_changed";
+    if (changed) begun.alive(transfer.id, false);
+    else begun.forget(transfer.id);
     if (problem.code === "stopped") {
       card.remove();
       document.dispatchEvent(new CustomEvent("caught-up"));
       return;
     }
     card.refuse(problem instanceof Problem ? problem : new Problem({ code: "page_error", detail: String(problem) }),
-      () => enqueue({ ...job, card, begun: undefined }));
+      changed ? null : () => enqueue({ ...job, card, begun: undefined }));
   } finally {
-    clearInterval(pulse);
+    clearInterval(beats);
     window.removeEventListener("pagehide", hidden);
   }
 }
 
-// How a transfer shows on its card.
-function watchers(job, transfer) {
+// Other tabs must not offer to go on with what this one sends: told by a timer, and by what is sent, since a tab out of
+// sight has slow timers.
+function pulse(id) {
+  let last = 0;
+  return () => {
+    if (Date.now() - last < ALIVE_MS) return;
+    last = Date.now();
+    begun.alive(id(), true);
+  };
+}
+
+// Why an upload could not be cancelled: it stays, here and on the server.
+function notCancelled(problem) {
+  const next = problem.status ? problem.next : "Cancel it again when the line is back.";
+  return error({ ...problem, next }, { safe: "It is not cancelled: what was sent of it is still on the server." });
+}
+
+// How a transfer shows on its card; `alive` is called whenever something was sent.
+function watchers(job, transfer, alive) {
   const { file, card, sample } = job;
   const speed = new Speed();
   let sent = 0;
-  const cancel = button("Cancel", () => { cancel.disabled = true; transfer().cancel(); });
-  const pause = button("Pause", () => { transfer().pause(); leave(job); paused(); });
+  const cancel = button("Cancel", singly(() => transfer().cancel().catch(pauseNow)));
+  const pause = button("Pause", () => pauseNow());
   const resume = button("Resume", () => {
     sending.add(job);
     transfer().resume();
     card.say("Going on", { progress: share(), buttons: [pause, cancel] });
-    pause.focus();
   });
   const share = () => (file.size ? sent / file.size : undefined);
   const line = (rate) => amount(sent, file.size, "bytes", rate);
-  function paused() {
+  // `problem`: why it could not be cancelled.
+  function pauseNow(problem) {
+    transfer().pause();
+    leave(job);
     const kept = transfer().expires && el("p", { class: "quiet" }, `What has arrived is kept until ${when(transfer().expires)}, also when you close this page.`);
-    card.say("Paused", { progress: share(), line: line(0), body: kept ? [kept] : [], buttons: [resume, cancel] });
-    resume.focus();
+    const body = [problem && notCancelled(problem), kept].filter(Boolean);
+    card.say("Paused", { progress: share(), line: line(0), body, buttons: [resume, cancel] });
     announce(`${file.name}: paused`);
   }
   return {
@@ -99,9 +122,11 @@ function watchers(job, transfer) {
       shown.add(id);
       card.claim(id);
       begun.remember({ id, address, name: file.name, size: file.size, sample, account: account().name, alive: Date.now() });
+      if (!sample) known(file).then((answer) => begun.learn(id, answer.sample), () => {});
     },
     goes: () => card.say("Uploading", { progress: share(), buttons: [pause, cancel] }),
     progress: (bytes) => {
+      alive();
       sent = bytes;
       if (!transfer().paused) card.progress(share(), sent < file.size ? line(speed.at(sent)) : "All sent; it is being made safe on the server's disk.");
     },
@@ -124,18 +149,32 @@ function sameContent(view, twins) {
 export async function restore() {
   const mine = begun.of(account().name).filter((entry) => !cardOf(entry.id) && !shown.has(entry.id));
   // What another tab sends is its own, unless it stops.
-  if (mine.some(begun.isAlive)) setTimeout(restore, 2 * ALIVE_MS);
+  let again = mine.some(begun.isAlive);
   for (const entry of mine.filter((entry) => !begun.isAlive(entry))) {
     shown.add(entry.id);
-    const view = await ask(`/uploads/${entry.id}`).catch((problem) => (problem.passes ? undefined : null));
-    if (view?.state === "receiving") interrupted(entry, view);
-    else if (view && view.state !== "done") new Card(view.filename).follow(view.id);
-    else if (view !== undefined) begun.forget(entry.id);
-    if (view === null && !entry.sent) gone(entry);
+    try {
+      show(entry, await ask(`/uploads/${entry.id}`));
+    } catch (problem) {
+      if (problem.code === "no_such_upload") {
+        gone(entry);
+      } else {
+        shown.delete(entry.id);
+        again = true;
+      }
+    }
   }
+  if (again) patience(2 * ALIVE_MS).over.then(restore);
+}
+
+function show(entry, view) {
+  if (view.state === "receiving") interrupted(entry, view);
+  else if (view.state === "done") begun.forget(entry.id);
+  else new Card(view.filename).follow(view.id);
 }
 
 function gone(entry) {
+  begun.forget(entry.id);
+  if (entry.sent) return;
   const detail = "This upload was begun here and never finished; what was sent of it is gone.";
   new Card(entry.name).refuse(new Problem({ code: "upload_gone", detail, next: "Choose the file again to send it from the start." }));
 }
@@ -152,27 +191,33 @@ function interrupted(entry, view) {
   });
   const share = entry.size ? Math.floor((100 * (view.progress?.done ?? 0)) / entry.size) : 0;
   const kept = view.expires_at ? ` What has arrived is kept until ${when(view.expires_at)}.` : "";
-  const forgetIt = async () => {
-    await new Transfer(null, { address: entry.address }).cancel();
-    begun.forget(entry.id);
-    card.remove();
-  };
-  card.say("Interrupted", { progress: share / 100, buttons: [button("Cancel", forgetIt)],
+  const cancel = button("Cancel", singly(() => drop(entry, note, () => card.remove())));
+  card.say("Interrupted", { progress: share / 100, buttons: [cancel],
     body: [el("p", {}, `Session restored. Choose the same file again to continue at ${share} %.${kept}`),
       el("label", { class: "button" }, "Choose the same file again", chooser), note] });
   card.claim(entry.id);
 }
 
+// Takes back what was begun, and then goes on; where that fails, `note` says why.
+async function drop(entry, note, then) {
+  try {
+    await takeBack(entry.address);
+  } catch (problem) {
+    replace(note, notCancelled(problem));
+    return;
+  }
+  begun.forget(entry.id);
+  then();
+}
+
 // A file that is said to be the one that was begun.
 async function take(card, entry, file, note) {
-  const { sample, uploads } = await known(file).catch(() => ({ sample: null, uploads: [] }));
+  const found = await known(file).catch((problem) => replace(note, error({ ...problem, next: "Choose the file again." })));
+  if (!found) return;
+  const { sample, uploads } = found;
   const job = { file, card, sample, twins: uploads.filter((view) => view.state !== "receiving"), options: new URLSearchParams() };
   if (begun.same(entry, file, sample)) return enqueue({ ...job, begun: entry });
-  const detail = `This is not the same file: ${begun.difference(entry, file)}.`;
-  const over = button("Start over with this file", () => {
-    begun.forget(entry.id);
-    new Transfer(null, { address: entry.address }).cancel();
-    enqueue(job);
-  });
-  note.replaceChildren(error({ code: "another_file", detail, next: "Choose the one that was begun, or start over." }), over);
+  const over = button("Start over with this file", singly(() => drop(entry, note, () => enqueue(job))));
+  const detail = `${begun.difference(entry, file)}.`;
+  replace(note, error({ code: "another_file", detail, next: "Choose the one that was begun, or start over." }), over);
 }

@@ -7,10 +7,15 @@ export class Problem extends Error {
     Object.assign(this, { code, detail, next, found, status: status ?? 0, retryAfter: retryAfter ?? 0 });
   }
 
+  // Not known to be the server's own word: someone between us and it may have answered, who knows nothing of uploads.
+  get foreign() {
+    return this.code === `http_${this.status}`;
+  }
+
   // Whether it goes away by itself: a line that is cut, a server that starts again or has no room for now.
   get passes() {
     return this.status === 0 ? this.code === "no_connection"
-      : [401, 408, 409, 423, 425, 429].includes(this.status) || this.status >= 500;
+      : this.foreign || [401, 408, 409, 423, 425, 429].includes(this.status) || this.status >= 500;
   }
 }
 
@@ -19,10 +24,10 @@ export function noConnection() {
   return new Problem({ code: "no_connection", detail: "No connection to the server.", next });
 }
 
-// The problem in an answer. Someone between us and the server may have written it, who knows nothing of problems.
+// The problem in an answer, as the server itself writes it; others write JSON, too.
 export function problemOf(status, answer, retryAfter) {
   if (status === 401) document.dispatchEvent(new CustomEvent("signed-out"));
-  const { code, detail, next, found } = answer && typeof answer === "object" ? answer : {};
+  const { code, detail, next, found } = typeof answer?.code === "string" && answer.status === status ? answer : {};
   return new Problem({
     status, next, found, code: code ?? `http_${status}`, detail: detail ?? `The server answered with status ${status}.`,
     retryAfter: Number(retryAfter) || 0,

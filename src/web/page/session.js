@@ -1,8 +1,10 @@
 // Who looks at the page: anybody where the server has no tokens, else whoever signed in with one.
 
-import { $, el, say } from "./dom.js";
+import { $, el, refresh, say } from "./dom.js";
 import { error } from "./parts.js";
-import { Problem, ask } from "./server.js";
+import { Problem, ask, patience } from "./server.js";
+
+const RETRY_MS = 3000;
 
 let session = { name: "local", role: "admin", tokens_needed: false, signed_in: false };
 
@@ -11,6 +13,7 @@ export const maySend = () => ["admin", "upload"].includes(session.role);
 
 function show() {
   const needed = session.tokens_needed && !session.signed_in;
+  refresh($("unreachable"), []);
   $("sign-in").hidden = !needed;
   for (const part of ["work", "session"]) $(part).hidden = needed || (part === "session" && !session.tokens_needed);
   say($("who"), session.tokens_needed && session.name ? `${session.name} (${session.role})` : "");
@@ -24,6 +27,20 @@ function show() {
 async function ready() {
   session = await ask("/session");
   return show();
+}
+
+// As `ready`, as soon as somebody answers.
+async function reached() {
+  for (;;) {
+    try {
+      return await ready();
+    } catch (problem) {
+      $("work").hidden = true;
+      refresh($("unreachable"), [["problem", problem.detail, () => el("section", { class: "card" }, error(problem))]]);
+      if (!problem.passes) return false;
+    }
+    await patience(RETRY_MS).over;
+  }
 }
 
 async function signIn() {
@@ -49,9 +66,5 @@ export async function whenSignedIn(begin) {
     say($("sign-in-why"), "Your session has ended. Sign in again and everything here goes on.");
   });
   document.addEventListener("signed-in", begin, { once: true });
-  if (await ready()) document.dispatchEvent(new CustomEvent("signed-in"));
-}
-
-export function unreachable(problem) {
-  $("work").replaceChildren(el("section", { class: "card" }, error(problem)));
+  if (await reached()) document.dispatchEvent(new CustomEvent("signed-in"));
 }

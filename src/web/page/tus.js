@@ -1,6 +1,7 @@
 // One file on its way to the server in pieces (tus 1.0): it goes on where it was after a pause, a cut line, a restart of
 // the server, or another visit to the page.
 
+import { read } from "./ends.js";
 import { Problem, ask, noConnection, patience, problemOf } from "./server.js";
 
 const PIECE_BYTES = { least: 256 * 1024, first: 8 * 1024 * 1024, most: 64 * 1024 * 1024 };
@@ -8,6 +9,13 @@ const PIECE_BYTES = { least: 256 * 1024, first: 8 * 1024 * 1024, most: 64 * 1024
 const PIECE_MS = 1500;
 const PAUSE_MS = { first: 500, most: 30_000 };
 const VERSION = { "Tus-Resumable": "1.0.0" };
+
+const stopped = () => new Problem({ code: "stopped", detail: "You stopped this upload." });
+
+function gone() {
+  const detail = "What was sent of this file is not on the server any more; it waits for the rest only for some days.";
+  return new Problem({ status: 404, code: "upload_gone", detail, next: "Send it again from the start." });
+}
 
 const base64 = (text) => btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(""));
 
@@ -25,14 +33,27 @@ function send(method, address, headers, body, onprogress, began) {
       return reject(problemOf(request.status, answer, request.getResponseHeader("retry-after")));
     };
     request.onerror = () => reject(noConnection());
-    request.onabort = () => reject(new Problem({ code: "stopped", detail: "You stopped this upload." }));
+    request.onabort = () => reject(stopped());
     began?.(request);
     request.send(body ?? null);
   });
 }
 
+const idOf = (address) => address?.split("/").at(-1);
+
+// Deletes what the server has of an upload; that it has nothing of it any more is as good.
+export async function takeBack(address) {
+  try {
+    await send("DELETE", address);
+  } catch (problem) {
+    // Its last byte came first: it is an upload like any other now.
+    if (problem.code === "finished") await ask(`/uploads/${idOf(address)}/cancel`, { method: "POST" });
+    else if (problem.code !== "no_such_upload") throw problem;
+  }
+}
+
 export class Transfer {
-  #file; #options; #told; #piece = PIECE_BYTES.first; #offset; #request; #waiting; #paused = null; #cancelled = false;
+  #file; #options; #told; #piece = PIECE_BYTES.first; #most = PIECE_BYTES.most; #offset; #request; #waiting; #paused = null; #cancelled = false;
 
   // `options`: row options as a query. `address`: of an upload that was begun before. `told`: created(address),
   // progress(bytes), waits(problem), goes().
@@ -47,7 +68,7 @@ export class Transfer {
   expires = null;
 
   get id() {
-    return this.address?.split("/").at(-1);
+    return idOf(this.address);
   }
 
   get paused() {
@@ -67,16 +88,17 @@ export class Transfer {
     this.#paused = null;
   }
 
-  // Ends it; what the server has of it is deleted.
+  // Ends it; what the server has of it is deleted. Where that fails it is paused, and this throws why.
   async cancel() {
+    this.pause();
+    if (this.address) await takeBack(this.address);
     this.#cancelled = true;
     this.resume();
     this.#stop();
-    if (!this.address) return;
-    await send("DELETE", this.address).catch((problem) => {
-      // Its last byte came first: it is an upload like any other now.
-      if (problem.code === "finished") return ask(`/uploads/${this.id}/cancel`, { method: "POST" }).catch(() => {});
-    });
+  }
+
+  get #stopped() {
+    return this.paused || this.#cancelled;
   }
 
   #stop() {
@@ -88,10 +110,11 @@ export class Transfer {
   async run() {
     for (let tries = 0; ; tries += 1) {
       await this.#paused?.over;
+      if (this.#cancelled) throw stopped();
       try {
-        if (this.#cancelled) throw new Problem({ code: "stopped", detail: "You stopped this upload." });
         if (!this.address) await this.#create();
         this.#offset ??= await this.#reached();
+        if (this.#stopped) continue;
         this.#told.goes();
         this.#told.progress(this.#offset);
         while (this.#offset < this.#file.size) {
@@ -101,8 +124,9 @@ export class Transfer {
         return;
       } catch (problem) {
         this.#offset = undefined;
-        if (this.#paused && !this.#cancelled) continue;
-        await this.#judge(problem);
+        const lasting = await this.#lasting(problem);
+        if (this.#stopped) continue;
+        if (lasting) throw lasting;
         const pause = Math.max(Math.min(PAUSE_MS.first * 2 ** tries, PAUSE_MS.most), problem.retryAfter * 1000);
         this.#told.waits(problem);
         this.#waiting = patience(pause);
@@ -118,21 +142,16 @@ export class Transfer {
     return Number(answer.getResponseHeader("Upload-Offset") ?? 0);
   }
 
-  // Throws what does not pass.
-  async #judge(problem) {
-    if (!(problem instanceof Problem) || this.#cancelled) throw problem;
-    // Someone between us and the server takes only smaller bodies.
-    if (problem.status === 413 && problem.code === "http_413" && this.#piece > PIECE_BYTES.least) {
-      this.#piece = Math.max(this.#piece / 2, PIECE_BYTES.least);
-      return;
-    }
-    if (!problem.passes) throw problem;
-    try {
-      await this.#file.slice(0, 1).arrayBuffer();
-    } catch {
-      const detail = "The file was changed or moved on your disk while it was sent, and cannot be read any more.";
-      throw new Problem({ code: "file_changed", detail, next: "Choose it again; it is sent from the start if it is another one now." });
-    }
+  // What no waiting mends: the problem itself, or that the file cannot be read any more.
+  async #lasting(problem) {
+    if (!problem.passes) return problem;
+    return read(this.#file.slice(0, 1)).then(() => null, (changed) => changed);
+  }
+
+  // A request that pausing and cancelling end.
+  #send(method, address, headers, body, onprogress) {
+    if (this.#stopped) throw stopped();
+    return send(method, address, headers, body, onprogress, (request) => { this.#request = request; });
   }
 
   async #create() {
@@ -141,7 +160,7 @@ export class Transfer {
     const text = metadata.map(([key, value]) => `${key} ${base64(value)}`).join(",");
     const headers = { "Upload-Length": String(size), "Upload-Metadata": text };
     const query = this.#options.toString();
-    const answer = await send("POST", `/files${query && `?${query}`}`, headers, null, null, (request) => { this.#request = request; });
+    const answer = await this.#send("POST", `/files${query && `?${query}`}`, headers);
     this.address = new URL(answer.getResponseHeader("Location"), document.baseURI).pathname;
     this.#offset = this.#took(answer);
     this.#told.created(this.address);
@@ -150,13 +169,13 @@ export class Transfer {
   // As the server reports them. An upload that has ended is no upload of this protocol any more, but one all the same.
   async #reached() {
     try {
-      return this.#took(await send("HEAD", this.address));
+      return this.#took(await this.#send("HEAD", this.address));
     } catch (problem) {
-      if (![404, 410].includes(problem.status)) throw problem;
-      const view = await ask(`/uploads/${this.id}`).catch((other) => { if (other.passes) throw other; return null; });
-      if (view && view.state !== "receiving") return this.#file.size;
-      const detail = "What was sent of this file is not on the server any more; it waits for the rest only for some days.";
-      throw new Problem({ code: "upload_gone", detail, next: "Send it again from the start." });
+      if (problem.status !== 404) throw problem;
+      // Such an answer has no body that would tell whether the server itself says so.
+      const view = await ask(`/uploads/${this.id}`).catch((other) => { throw other.code === "no_such_upload" ? gone() : other; });
+      if (!view?.state || view.state === "receiving") throw problem;
+      return this.#file.size;
     }
   }
 
@@ -165,10 +184,16 @@ export class Transfer {
     const body = this.#file.slice(begin, begin + this.#piece);
     const headers = { "Upload-Offset": String(begin), "Content-Type": "application/offset+octet-stream" };
     const began = performance.now();
-    const answer = await send("PATCH", this.address, headers, body,
-      (sent) => this.#told.progress(begin + sent), (request) => { this.#request = request; });
-    this.#offset = this.#took(answer);
+    try {
+      this.#offset = this.#took(await this.#send("PATCH", this.address, headers, body, (sent) => this.#told.progress(begin + sent)));
+    } catch (problem) {
+      if (problem.status !== 413 || !problem.foreign || body.size <= PIECE_BYTES.least) throw problem;
+      // Someone between us and the server takes only smaller bodies.
+      this.#most = Math.max(Math.floor(body.size / 2), PIECE_BYTES.least);
+      this.#piece = this.#most;
+      return;
+    }
     this.#told.progress(this.#offset);
-    if (performance.now() - began < PIECE_MS) this.#piece = Math.min(this.#piece * 2, PIECE_BYTES.most);
+    if (performance.now() - began < PIECE_MS) this.#piece = Math.min(this.#piece * 2, this.#most);
   }
 }
