@@ -18,7 +18,7 @@ use crate::{
     queue::{Announced, Queue, kafka::Kafka, local::Local},
     spool::Spool,
     store::{Store, mysql, sqlite},
-    upload::{EpochMs, NewUpload},
+    upload::{EpochMs, NewUpload, UploadId},
 };
 
 pub mod again;
@@ -128,6 +128,15 @@ impl Pipeline {
     pub async fn submit(&self, new: &NewUpload) -> Result<()> {
         self.register(new).await?;
         self.announce(new).await
+    }
+
+    /// What to do about an upload that is left to workers.
+    pub fn how_to_follow(&self, id: UploadId) -> String {
+        let works = match self.config.queue.kind {
+            QueueKind::Local => "; the work is done by `userdata serve`, which must run",
+            QueueKind::Kafka => "",
+        };
+        format!("follow it: userdata status {id} --watch{works}")
     }
 
     /// Announces an upload that the ledger holds.

@@ -90,9 +90,10 @@ pub trait Store: Send + Sync {
 
     // --- claims ---
 
-    /// Open uploads without a live lease whose next try is due, oldest first; read without locks. An upload in
-    /// `replace` mode that is `archived` is among them only when no earlier one of that mode is open.
-    async fn candidates(&self, limit: u32) -> Result<Vec<Upload>>;
+    /// Open uploads without a live lease whose next try is due, oldest first, from behind `after` on (a `seq`; 0: all);
+    /// read without locks. An upload in `replace` mode that is `archived` is among them only when no earlier one of
+    /// that mode is open.
+    async fn candidates(&self, after: u64, limit: u32) -> Result<Vec<Upload>>;
 
     /// One conditional UPDATE: `Claimed` when this owner has it now. An attempt that ended with its worker's death is
     /// counted here unless it had finished a stage or moved a watermark; one too many makes the upload `failed`.

@@ -8,7 +8,7 @@ use futures_util::Stream;
 use tokio_util::{io::ReaderStream, sync::CancellationToken};
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     meter::Meter,
     pipeline::{
         Pipeline, host_name, now_ms,
@@ -86,6 +86,18 @@ impl Pipeline {
         receiver.receive(offer, stream).await
     }
 
+    /// Takes back what could not be registered: who typed the command is told to try again. Where an answer was lost, the
+    /// ledger may know it all the same: then its bytes stay, and the work goes on.
+    async fn unregistered(&self, new: &NewUpload, error: Error) -> Result<()> {
+        if error.kind == Kind::Transient && matches!(self.store.upload(new.id).await, Ok(Some(_))) {
+            return Ok(());
+        }
+        if new.place.spool.is_some() {
+            self.spool()?.remove(new.id)?;
+        }
+        Err(error)
+    }
+
     /// Registers an upload already claimed, and works on it until it has ended or this process should stop.
     pub async fn import(
         &self,
@@ -95,13 +107,10 @@ impl Pipeline {
         stop: &CancellationToken,
     ) -> Result<Upload> {
         let lease = self.config.worker.lease;
-        let registered = self.store.register_claimed(new, worker.name(), lease).await;
-        if registered.is_err() && new.place.spool.is_some() {
-            // Nobody knows of it, and who typed the command is told to try again.
-            self.spool()?.remove(new.id)?;
-        }
-        if let Some(claim) = registered? {
-            worker.work(claim, None, meter, stop).await;
+        match self.store.register_claimed(new, worker.name(), lease).await {
+            Ok(Some(claim)) => _ = worker.work(claim, None, meter, stop).await,
+            Ok(None) => {}
+            Err(error) => self.unregistered(new, error).await?,
         }
         loop {
             let row = self.store.upload(new.id).await?;
@@ -111,7 +120,7 @@ impl Pipeline {
             }
             if stop.is_cancelled() {
                 return Err(Error::stopped(format!("upload {} was handed back; what was done is kept", new.id))
-                    .next(format!("workers go on with it; follow it: userdata status {} --watch", new.id)));
+                    .next(self.how_to_follow(new.id)));
             }
             let inherits = upload.owner.is_none().then_some(upload.fence).filter(|fence| *fence > 0);
             if !worker.may_work_on(&upload) {

@@ -1,16 +1,17 @@
 //! From announcements to the ledger: what is known is acknowledged, a stranger's file is registered, what cannot be
 //! understood or is not allowed is parked. Nothing here waits for a free slot.
 
-use std::time::Duration;
+use std::{ffi::OsStr, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
     announcement::Announcement,
-    error::{Result, Service},
+    error::{Kind, Result, Service},
     pipeline::{Pipeline, reach::Reach},
     queue::Delivery,
+    spool,
     upload::{NewUpload, Place},
 };
 
@@ -70,7 +71,14 @@ async fn settle(pipeline: &Pipeline, reach: &Reach, delivery: Box<dyn Delivery>)
             );
             return park(delivery, &reason).await;
         }
-        pipeline.store.register(&stranger(pipeline, announcement)).await?;
+        if is_of_a_spool(&announcement) {
+            warn!(upload = %id, position, "the ledger has lost an upload: left to the server that has it in its spool");
+            return delivery.acknowledge().await;
+        }
+        match pipeline.store.register(&stranger(pipeline, announcement)).await {
+            Err(error) if error.kind == Kind::Rejected => return park(delivery, &error.to_string()).await,
+            registered => registered?,
+        };
         info!(upload = %id, position, "registered a file that another producer announced");
     }
     delivery.acknowledge().await
@@ -79,6 +87,12 @@ async fn settle(pipeline: &Pipeline, reach: &Reach, delivery: Box<dyn Delivery>)
 async fn park(delivery: Box<dyn Delivery>, reason: &str) -> Result<()> {
     warn!(position = delivery.position(), reason, "parked a message that cannot be processed");
     delivery.park(reason).await
+}
+
+/// Whether a spool keeps the bytes there: its owner registers and announces them again, with all that is known of them.
+fn is_of_a_spool(announcement: &Announcement) -> bool {
+    let (path, id) = (&announcement.path, announcement.uuid.to_string());
+    path.file_stem() == Some(OsStr::new(&id)) && path.parent().is_some_and(|folder| spool::id_of(folder).is_ok())
 }
 
 /// What another producer's announcement says of its file. Its size is believed only after it was compared.
@@ -97,5 +111,48 @@ fn stranger(pipeline: &Pipeline, announcement: Announcement) -> NewUpload {
         place: Place { path: Some(announcement.path), ..Place::default() },
         options: pipeline.config.rows.clone(),
         again_of: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        pipeline::sweep::tests::{embedded, received},
+        upload::UploadId,
+    };
+
+    /// What becomes of an announcement that is made now.
+    async fn settled(pipeline: &Pipeline, announcement: &Announcement) {
+        let reach = Reach::new(&pipeline.config.worker, pipeline.archive.clone()).unwrap();
+        pipeline.queue.announce(announcement).await.unwrap();
+        settle(pipeline, &reach, pipeline.queue.receive().await.unwrap()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_the_ledger_has_lost_is_left_to_its_spool() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipeline = embedded(folder.path()).await;
+        let lost = Announcement::of(&received(&pipeline).await);
+        settled(&pipeline, &lost).await;
+        assert!(pipeline.store.upload(lost.uuid).await.unwrap().is_none());
+        let path = folder.path().join("spool/stranger.csv");
+        let stranger = Announcement { uuid: UploadId::new(), path, ..lost };
+        settled(&pipeline, &stranger).await;
+        let upload = pipeline.store.upload(stranger.uuid).await.unwrap().unwrap();
+        assert_eq!(upload.new.sender, "announcement");
+        assert!(pipeline.queue.parked(10).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_size_that_is_impossible_is_parked_with_its_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipeline = embedded(folder.path()).await;
+        let known = Announcement::of(&received(&pipeline).await);
+        let impossible = Announcement { uuid: UploadId::new(), size: u64::MAX, ..known };
+        settled(&pipeline, &impossible).await;
+        assert!(pipeline.store.upload(impossible.uuid).await.unwrap().is_none());
+        let parked = pipeline.queue.parked(10).await.unwrap();
+        assert!(parked.len() == 1 && parked[0].reason.contains("bytes is impossible"), "{parked:?}");
     }
 }

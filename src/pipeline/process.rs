@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    config::SparkFallback,
     error::{Error, Kind, Result, Service},
     meter::Meter,
     pipeline::{Pipeline, intake, reach::Reach, sweep, work::WorkFolder, worker_name},
@@ -46,7 +45,7 @@ mod stages;
 
 /// How long an idle slot waits before it looks at the ledger again, unless woken.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How many candidates a look considers.
+/// How many candidates are read at once.
 const CANDIDATES: u32 = 100;
 
 /// What one step did.
@@ -112,10 +111,9 @@ impl Worker {
     /// Works until told to stop; every task has ended when it returns. `Fatal` with a ledger of another version.
     pub async fn run(self: &Arc<Self>, stop: CancellationToken) -> Result<()> {
         match self.pipeline.check_ledger().await {
-            Ok(()) => self.work.remove_left_behind(self.pipeline.store.as_ref()).await?,
-            // What was left behind is looked at at the next start.
-            Err(error) if error.kind == Kind::Transient => {}
-            Err(error) => return Err(error),
+            Err(error) if error.kind != Kind::Transient => return Err(error),
+            // One that cannot be reached yet is asked again before its first use.
+            _ => {}
         }
         let mut tasks = JoinSet::new();
         let (worker, token) = (self.clone(), stop.clone());
@@ -126,7 +124,7 @@ impl Worker {
         });
         let (worker, token) = (self.clone(), stop.clone());
         tasks.spawn(async move {
-            sweep::ledger(&worker.pipeline, &worker.reach, &token).await;
+            sweep::ledger(&worker.pipeline, &worker.reach, &worker.work, &token).await;
             Ok(())
         });
         for _ in 0..self.pipeline.config.worker.slots {
@@ -190,33 +188,45 @@ impl Worker {
 
     /// Takes the oldest upload that is open, due, reachable and needs no service that is known to refuse.
     pub async fn step(&self, stop: &CancellationToken) -> Result<Step> {
-        if !self.pauses.may_try(Service::Store) {
+        if self.pauses.take_try(Service::Store).is_err() {
             return Ok(Step::Paused);
         }
         let Some(place) = self.company.join(stop).await else { return Ok(Step::Idle) };
-        let looked = async {
-            self.pipeline.check_ledger().await?;
-            self.pipeline.store.candidates(CANDIDATES).await
-        };
-        let looked = looked.await;
-        let candidates = looked.inspect_err(|_| self.pauses.refused(Service::Store))?;
-        self.pauses.answered(Service::Store);
-        for upload in candidates {
-            if stop.is_cancelled() {
-                break;
+        let mut after = 0;
+        loop {
+            let page = self.look(after).await?;
+            for upload in &page {
+                if stop.is_cancelled() {
+                    return Ok(Step::Idle);
+                }
+                if !self.may_work_on(upload) {
+                    continue;
+                }
+                if is_last_attempt(upload) {
+                    drop(place);
+                    return self.last_attempt(upload.id(), stop).await;
+                }
+                if let Some(worked) = self.take(upload, stop).await? {
+                    return Ok(worked);
+                }
             }
-            if !self.may_work_on(&upload) {
-                continue;
-            }
-            if is_last_attempt(&upload) {
-                drop(place);
-                return self.last_attempt(upload.id(), stop).await;
-            }
-            if let Some(worked) = self.take(&upload, stop).await? {
-                return Ok(worked);
+            // However many this worker can do nothing about, younger ones do not wait for them.
+            match page.last() {
+                Some(last) if page.len() == CANDIDATES as usize => after = last.seq,
+                _ => return Ok(Step::Idle),
             }
         }
-        Ok(Step::Idle)
+    }
+
+    /// Candidates that were registered after the one numbered `after`.
+    async fn look(&self, after: u64) -> Result<Vec<Upload>> {
+        let looked = async {
+            self.pipeline.check_ledger().await?;
+            self.pipeline.store.candidates(after, CANDIDATES).await
+        };
+        let page = looked.await.inspect_err(|_| self.pauses.refused(Service::Store))?;
+        self.pauses.answered(Service::Store);
+        Ok(page)
     }
 
     /// As a step of one upload, while no other slot works.
@@ -252,18 +262,6 @@ impl Worker {
                 && self.reach.may_reach(upload)
                 && (!needs_archive || self.pauses.may_try(Service::Archive))
                 && (!self.waits_for_spark(upload) || self.pauses.may_try(Service::Spark)))
-    }
-
-    /// Whether an upload is so large that a cluster does it, where there is one.
-    fn is_for_spark(&self, upload: &Upload) -> bool {
-        let spark = &self.pipeline.config.spark;
-        spark.remote.is_some() && upload.new.size >= spark.min_bytes
-    }
-
-    /// Whether nothing can be done about an upload without the cluster.
-    fn waits_for_spark(&self, upload: &Upload) -> bool {
-        let spark = &self.pipeline.config.spark;
-        self.is_for_spark(upload) && spark.fallback == SparkFallback::Wait && upload.state == State::Archived
     }
 
     /// Works on a claimed upload until it ends or has to wait, and tells the ledger which.

@@ -1,28 +1,33 @@
 //! The sweep finds what was left behind: spooled but not registered, registered but not announced, ended but without
-//! its receipt in the archive, begun in the archive and given up, kept longer than promised, reachable by nobody.
+//! its receipt in the archive, begun in the archive and given up, kept longer than promised, reachable by nobody, and
+//! run files of uploads that ended elsewhere.
 
 use std::{collections::HashSet, time::Duration};
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
     archive::name,
-    error::{Error, Kind, Result},
+    error::{Error, Kind, Result, Service},
     pipeline::{
         Pipeline,
         process::{self, base_name, has_other_rules},
         reach::{Reach, missing},
         receive::Receiver,
+        work::WorkFolder,
     },
     receipt::Receipt,
     rows::RULES,
     source::MemorySource,
     store::{LEDGER_VERSION, as_ms},
-    upload::{Failure, Upload, UploadId},
+    upload::{EpochMs, Failure, Upload, UploadId},
 };
 
 mod parts;
+#[cfg(test)]
+pub mod tests;
 
 const EVERY: Duration = Duration::from_secs(3);
 const CLEAN_EVERY: Duration = Duration::from_secs(60);
@@ -41,14 +46,15 @@ const OTHER_RULES_MAX: Duration = Duration::from_secs(3600);
 pub async fn spool(pipeline: &Pipeline, stop: &CancellationToken) -> Result<()> {
     let mut registered = HashSet::new();
     let mut trouble = None;
-    let mut cleaned = None::<tokio::time::Instant>;
+    let mut cleaned = None;
     while !stop.is_cancelled() {
         let sweep = register_and_announce(pipeline, &mut registered);
         let Some(mut swept) = stop.run_until_cancelled(sweep).await else { return Ok(()) };
-        if cleaned.is_none_or(|at| at.elapsed() >= CLEAN_EVERY) {
-            cleaned = Some(tokio::time::Instant::now());
+        if is_due(cleaned, CLEAN_EVERY) {
+            cleaned = Some(Instant::now());
             // Also while nothing can be announced: the disk must not fill meanwhile.
-            swept = swept.and(clean_spool(pipeline, &mut registered).await);
+            let forgotten = clean_spool(pipeline).await;
+            swept = swept.and(forgotten.map(|ids| ids.iter().for_each(|id| _ = registered.remove(id))));
         }
         if swept.as_ref().is_err_and(|error| error.code == LEDGER_VERSION) {
             return swept;
@@ -59,15 +65,23 @@ pub async fn spool(pipeline: &Pipeline, stop: &CancellationToken) -> Result<()> 
     Ok(())
 }
 
+/// An upload that cannot be read holds up no other; the first such error is given at the end.
 async fn register_and_announce(pipeline: &Pipeline, registered: &mut HashSet<UploadId>) -> Result<()> {
     let spool = pipeline.spool()?;
-    finish_whole(pipeline).await?;
+    let mut outcome = finish_whole(pipeline).await;
     pipeline.check_ledger().await?;
     let unregistered = spool.ids()?.into_iter().rev().filter(|id| !registered.contains(id)).collect::<Vec<_>>();
     for id in unregistered {
         #[cfg(feature = "faults")]
         crate::faults::hold("on-disk").await;
-        if let Some(new) = spool.read(id)?
+        let new = match spool.read(id) {
+            Ok(new) => new,
+            Err(error) => {
+                outcome = outcome.and(Err(error));
+                continue;
+            }
+        };
+        if let Some(new) = new
             && pipeline.store.register(&new).await?
         {
             info!(upload = %id, "registered what lay in the spool");
@@ -77,35 +91,41 @@ async fn register_and_announce(pipeline: &Pipeline, registered: &mut HashSet<Upl
     for upload in pipeline.store.unannounced(Some(spool.id()), BATCH).await? {
         pipeline.announce(&upload.new).await?;
     }
-    Ok(())
+    outcome
 }
 
-/// Makes uploads of resumable ones whose last byte came just before a server died.
+/// Makes uploads of resumable ones whose last byte came just before a server died. Errors as `register_and_announce`.
 async fn finish_whole(pipeline: &Pipeline) -> Result<()> {
     let receiver = Receiver::new(pipeline.spool()?, pipeline.config.clone());
+    let mut outcome = Ok(());
     for id in receiver.spool.whole()? {
         match receiver.complete_whole(id).await {
             Ok(Some(new)) => info!(upload = %id, size = new.size, "its last byte was there: received"),
             Ok(None) => {}
             Err(error) if error.kind == Kind::Rejected => warn!(upload = %id, %error, "refused"),
-            Err(error) => return Err(error),
+            Err(error) => outcome = outcome.and(Err(error)),
         }
     }
-    Ok(())
+    outcome
 }
 
-/// Removes bytes that are safe elsewhere or were kept long enough; only ever what lies in the spool.
-async fn clean_spool(pipeline: &Pipeline, registered: &mut HashSet<UploadId>) -> Result<()> {
+/// Removes bytes that are safe elsewhere or were kept long enough; only ever what lies in the spool. Gives the uploads
+/// that no longer count as registered: those that it removed, and those that the ledger does not know, since a failover
+/// or a restored backup may have lost them.
+pub async fn clean_spool(pipeline: &Pipeline) -> Result<Vec<UploadId>> {
     let (spool, settings) = (pipeline.spool()?, &pipeline.config.spool);
     spool.clean_orphans()?;
-    let mut archived = Vec::new();
+    let (mut archived, mut forgotten) = (Vec::new(), Vec::new());
     for new in spool.infos()? {
-        let Some(upload) = pipeline.store.upload(new.id).await? else { continue };
+        let Some(upload) = pipeline.store.upload(new.id).await? else {
+            forgotten.push(new.id);
+            continue;
+        };
         let Some(finished) = upload.finished_ms.filter(|_| !upload.state.is_open()) else { continue };
         let keep = if upload.archived_ms.is_some() { settings.keep } else { settings.keep_failed };
         if upload.now_ms - finished >= as_ms(keep) {
             spool.remove(new.id)?;
-            registered.remove(&new.id);
+            forgotten.push(new.id);
             info!(upload = %new.id, state = %upload.state, "removed its bytes from the spool");
         } else if upload.archived_ms.is_some() {
             archived.push((finished, new.id));
@@ -117,26 +137,31 @@ async fn clean_spool(pipeline: &Pipeline, registered: &mut HashSet<UploadId>) ->
             break;
         }
         spool.remove(id)?;
-        registered.remove(&id);
+        forgotten.push(id);
         warn!(upload = %id, "removed its bytes from the spool early: the disk is nearly full (spool.free_bytes)");
     }
-    Ok(())
+    Ok(forgotten)
 }
 
 /// What every worker does for the ledger.
-pub async fn ledger(pipeline: &Pipeline, reach: &Reach, stop: &CancellationToken) {
+pub async fn ledger(pipeline: &Pipeline, reach: &Reach, work: &WorkFolder, stop: &CancellationToken) {
     let mut trouble = None;
-    let mut parts_swept = None::<tokio::time::Instant>;
+    let (mut work_swept, mut parts_swept) = (None, None);
+    let mut after = 0;
     while !stop.is_cancelled() {
         let swept = async {
             pipeline.check_ledger().await?;
+            // Before what needs the archive: the disk must not fill while that does not answer.
+            if is_due(work_swept, CLEAN_EVERY) {
+                work.remove_left_behind(pipeline.store.as_ref()).await?;
+                work_swept = Some(Instant::now());
+            }
             copy_receipts(pipeline).await?;
             remove_begun(pipeline).await?;
-            abandon_hopeless(pipeline, reach).await?;
-            let due = parts_swept.is_none_or(|at| at.elapsed() >= PARTS_EVERY);
-            if due && pipeline.config.spark.remote.is_some() {
+            after = abandon_hopeless(pipeline, reach, after).await?;
+            if is_due(parts_swept, PARTS_EVERY) && pipeline.config.spark.remote.is_some() {
                 parts::remove_unwanted(pipeline).await?;
-                parts_swept = Some(tokio::time::Instant::now());
+                parts_swept = Some(Instant::now());
             }
             Ok(())
         };
@@ -187,33 +212,47 @@ pub async fn copy_receipt(pipeline: &Pipeline, upload: &Upload, receipt: &Receip
     pipeline.store.receipt_copied(upload.id()).await
 }
 
-/// A stranger's file that nobody could read for a day, a half-stored load whose rules nobody has had for an hour.
-async fn abandon_hopeless(pipeline: &Pipeline, reach: &Reach) -> Result<()> {
-    for upload in pipeline.store.candidates(BATCH).await? {
-        let (unreachable, of_other_rules) = (!reach.may_reach(&upload), has_other_rules(&upload));
-        if !unreachable && !of_other_rules {
-            continue;
-        }
-        let events = pipeline.store.events(upload.id()).await?;
-        let (Some(first), Some(last)) = (events.first(), events.last()) else { continue };
-        let (known_ms, quiet_ms) = (upload.now_ms - first.at, upload.now_ms - last.at);
-        let stranger = upload.new.place.spool.is_none() && upload.new.sender == "announcement";
-        let failure = if stranger && unreachable && known_ms >= as_ms(UNREADABLE_MAX) {
-            unreadable(&upload)
-        } else if of_other_rules && quiet_ms >= as_ms(OTHER_RULES_MAX) {
-            under_other_rules(&upload)
-        } else {
-            if upload.waiting.is_none() && quiet_ms >= as_ms(UNNOTICED_MAX) {
-                let message = if of_other_rules { under_other_rules(&upload).message } else { missing(&upload) };
-                pipeline.store.note_unclaimed(upload.id(), &message).await?;
-            }
-            continue;
-        };
-        if pipeline.store.abandon(upload.id(), &failure).await? {
-            warn!(upload = %upload.id(), code = failure.code, "failed: {}", failure.message);
+/// A stranger's file that nobody could read for a day, a half-stored load whose rules nobody has had for an hour. Looks
+/// at those behind `after` (0: from the oldest on), and gives where the next look goes on.
+async fn abandon_hopeless(pipeline: &Pipeline, reach: &Reach, after: u64) -> Result<u64> {
+    let page = pipeline.store.candidates(after, BATCH).await?;
+    for upload in &page {
+        let (unreachable, of_other_rules) = (!reach.may_reach(upload), has_other_rules(upload));
+        if unreachable && was_unreadable_too_long(upload) {
+            abandon(pipeline, upload, unreadable(upload)).await?;
+        } else if of_other_rules && left_alone_ms(pipeline, upload).await? >= as_ms(OTHER_RULES_MAX) {
+            abandon(pipeline, upload, under_other_rules(upload)).await?;
+        } else if (unreachable || of_other_rules)
+            && upload.waiting.is_none()
+            && left_alone_ms(pipeline, upload).await? >= as_ms(UNNOTICED_MAX)
+        {
+            let message = if of_other_rules { under_other_rules(upload).message } else { missing(upload) };
+            pipeline.store.note_unclaimed(upload.id(), &message).await?;
         }
     }
+    Ok(page.last().filter(|_| page.len() == BATCH as usize).map_or(0, |last| last.seq))
+}
+
+async fn abandon(pipeline: &Pipeline, upload: &Upload, failure: Failure) -> Result<()> {
+    if pipeline.store.abandon(upload.id(), &failure).await? {
+        warn!(upload = %upload.id(), code = failure.code, "failed: {}", failure.message);
+    }
     Ok(())
+}
+
+/// Whether a stranger's file has waited all that time for somebody who can read it, and for nothing else.
+fn was_unreadable_too_long(upload: &Upload) -> bool {
+    let stranger = upload.new.place.spool.is_none() && upload.new.sender == "announcement";
+    let waiting = upload.waiting.as_ref().filter(|waiting| waiting.service == Service::Source);
+    stranger && waiting.is_some_and(|waiting| upload.now_ms - waiting.since >= as_ms(UNREADABLE_MAX))
+}
+
+/// How long an upload that nobody has could have been claimed by anybody. A claim that works on for hours leaves no
+/// event, nor does one more wait for the same service.
+async fn left_alone_ms(pipeline: &Pipeline, upload: &Upload) -> Result<EpochMs> {
+    let last = pipeline.store.events(upload.id()).await?.last().map(|event| event.at);
+    let since = last.max(upload.lease_until_ms).max(upload.next_try_ms);
+    Ok(since.map_or(0, |since| upload.now_ms - since))
 }
 
 fn unreadable(upload: &Upload) -> Failure {
@@ -237,6 +276,10 @@ fn under_other_rules(upload: &Upload) -> Failure {
             upload.id()
         )),
     }
+}
+
+fn is_due(last: Option<Instant>, every: Duration) -> bool {
+    last.is_none_or(|at| at.elapsed() >= every)
 }
 
 /// Logs changes, not repetitions.

@@ -66,7 +66,8 @@ impl WorkFolder {
         self.path.join(id.to_string())
     }
 
-    /// Removes run files of uploads that have ended, and folders of imports that have died.
+    /// Removes run files of uploads that have ended, and folders of imports that have died. What somebody still uses is
+    /// locked and stays.
     pub async fn remove_left_behind(&self, store: &dyn Store) -> Result<()> {
         let unreadable = |error| Error::fatal("work_folder", format!("reading {}", self.path.display())).because(error);
         for entry in fs::read_dir(&self.path).map_err(unreadable)? {
@@ -79,10 +80,13 @@ impl WorkFolder {
                 match store.upload(id).await {
                     Ok(Some(upload)) if upload.state.is_open() => {}
                     Ok(_) => {
-                        debug!(upload = %id, "removing run files that were left behind");
-                        CleanFile::remove(&path);
+                        // The lock of `load::folder`, which has the same name.
+                        if let Some(_unused) = Self::lock(&path, false)? {
+                            debug!(upload = %id, "removing run files that were left behind");
+                            CleanFile::remove(&path);
+                        }
                     }
-                    // They are looked at again at the next start.
+                    // They are looked at again the next time.
                     Err(error) if error.kind == Kind::Transient => return Ok(()),
                     Err(error) => return Err(error),
                 }
@@ -97,5 +101,28 @@ impl Drop for WorkFolder {
         if self.temporary {
             let _ = fs::remove_dir_all(&self.path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::{load::folder::Folder, store::sqlite};
+
+    #[tokio::test]
+    async fn run_files_of_what_has_ended_are_removed_unless_somebody_uses_them() {
+        let place = tempfile::tempdir().unwrap();
+        let store = sqlite::open(&place.path().join("userdata.db")).unwrap();
+        let work = WorkFolder::open(&place.path().join("work")).unwrap();
+        let (used, left) = (work.of(UploadId::new()), work.of(UploadId::new()));
+        let folder = Folder::open(&used, &CancellationToken::new()).unwrap();
+        drop(Folder::open(&left, &CancellationToken::new()).unwrap());
+        work.remove_left_behind(&store).await.unwrap();
+        assert!(used.exists() && !left.exists());
+        drop(folder);
+        work.remove_left_behind(&store).await.unwrap();
+        assert!(!used.exists());
     }
 }

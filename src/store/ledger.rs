@@ -109,8 +109,8 @@ impl<D: Database> Store for Ledger<D> {
         history::events(&self.db, id).await
     }
 
-    async fn candidates(&self, limit: u32) -> Result<Vec<Upload>> {
-        listing::candidates(&self.db, limit).await
+    async fn candidates(&self, after: u64, limit: u32) -> Result<Vec<Upload>> {
+        listing::candidates(&self.db, after, limit).await
     }
 
     async fn claim(&self, id: UploadId, owner: &str, lease: Duration) -> Result<ClaimOutcome> {

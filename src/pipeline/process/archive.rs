@@ -1,7 +1,7 @@
 //! The archive stage: the original's name is chosen once and written to the ledger, then its bytes are stored under a
 //! temp name that carries the claim's fence, measured and renamed, and its info is laid beside it.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use tracing::{debug, info, warn};
 
@@ -132,30 +132,45 @@ async fn keep_info(job: &Job, upload: &Upload, chosen: &str) -> Result<()> {
     let beside = name::beside(chosen, ".info.json");
     let temp = temp_name(job, chosen);
     job.unless_stopped(job.pipeline.archive.store_beside(&temp, &beside, &MemorySource(info))).await?;
-    remove_older_temps(job, chosen).await
+    remove_older_temps(job, chosen).await;
+    Ok(())
 }
 
 /// Lays the rejects beside the original: the same content, whoever writes it.
 pub async fn keep_rejects(job: &Job, upload: &Upload, rejects: &dyn Source) -> Result<()> {
     let beside = name::beside(&base_name(upload), name::REJECTS);
     job.unless_stopped(job.pipeline.archive.store_beside(&temp_name(job, &beside), &beside, rejects)).await?;
-    remove_older_temps(job, &beside).await
+    remove_older_temps(job, &beside).await;
+    Ok(())
 }
 
 fn temp_name(job: &Job, chosen: &str) -> String {
     name::temp(chosen, job.claim.id, job.claim.fence.number)
 }
 
-/// What claims that died while they wrote a file left behind. A stopped one that wakes up finds its temp file gone.
-async fn remove_older_temps(job: &Job, file: &str) -> Result<()> {
-    job.unless_stopped(remove_temps(&job.pipeline, job.claim.id, file, 1..job.claim.fence.number)).await
+/// What claims that died while they wrote a file left behind. A stopped one that wakes up finds its temp file gone. The
+/// file itself is whole by now: where this does not work, nothing waits for it.
+async fn remove_older_temps(job: &Job, file: &str) {
+    let removed = remove_temps(&job.pipeline, job.claim.id, file, 1..job.claim.fence.number);
+    if let Err(error) = job.unless_stopped(removed).await {
+        warn!(upload = %job.claim.id, file, %error, "what earlier claims had begun may stay in the archive");
+    }
 }
 
-/// Removes what claims with these fences have begun of a file.
+/// Removes what claims with these fences have begun of a file. Its folder is listed, since there may be hundreds of
+/// them and most have begun nothing; only what lies in no folder is tried name by name.
 async fn remove_temps(pipeline: &Pipeline, id: UploadId, file: &str, fences: Range<u64>) -> Result<()> {
-    for fence in fences {
-        if pipeline.archive.remove(&name::temp(file, id, fence)).await? {
-            debug!(upload = %id, file, fence, "removed from the archive what a claim had begun");
+    let mut temps: Vec<_> = fences.map(|fence| name::temp(file, id, fence)).collect();
+    if let Some((folder, _)) = file.rsplit_once('/')
+        && !temps.is_empty()
+    {
+        let names = pipeline.archive.list(folder).await?;
+        let there: HashSet<_> = names.into_iter().map(|name| format!("{folder}/{name}")).collect();
+        temps.retain(|temp| there.contains(temp));
+    }
+    for temp in temps {
+        if pipeline.archive.remove(&temp).await? {
+            debug!(upload = %id, temp, "removed from the archive what a claim had begun");
         }
     }
     Ok(())

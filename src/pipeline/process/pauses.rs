@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{error::Service, upload::EpochMs};
+use crate::{
+    error::{Error, Result, Service},
+    upload::EpochMs,
+};
 
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(300);
@@ -24,18 +27,28 @@ struct Pause {
     until: Instant,
 }
 
+impl Pause {
+    fn is_over(&self) -> bool {
+        self.until <= Instant::now()
+    }
+}
+
 impl Pauses {
-    /// Whether a service may be asked now. Where it is known to refuse, the caller that is told yes is the only one
-    /// until it reports back or the pause is over again.
+    /// Whether a service may be asked now; asking this takes nothing.
     pub fn may_try(&self, service: Service) -> bool {
-        let now = Instant::now();
+        self.lock().get(&service).is_none_or(Pause::is_over)
+    }
+
+    /// Takes the right to ask a service, just before it is asked. Where it is known to refuse, whoever gets it is the
+    /// only one until it reports back or the pause is over again; everybody else is `Stopped`.
+    pub fn take_try(&self, service: Service) -> Result<()> {
         match self.lock().get_mut(&service) {
-            None => true,
-            Some(pause) if now < pause.until => false,
-            Some(pause) => {
-                pause.until = now + pause.length;
-                true
+            None => Ok(()),
+            Some(pause) if pause.is_over() => {
+                pause.until = Instant::now() + pause.length;
+                Ok(())
             }
+            Some(_) => Err(Error::stopped(format!("{service} refuses, and its pause is not over"))),
         }
     }
 
@@ -61,6 +74,7 @@ impl Pauses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     #[test]
     fn pauses_grow_with_the_wait_up_to_five_minutes() {
@@ -78,5 +92,18 @@ mod tests {
         assert!(pauses.may_try(Service::Queue), "the pause belongs to the service");
         pauses.answered(Service::Archive);
         assert!(pauses.may_try(Service::Archive));
+    }
+
+    #[test]
+    fn the_one_try_of_a_pause_is_spent_by_taking_it_and_not_by_looking() {
+        let pauses = Pauses::default();
+        assert!(pauses.take_try(Service::Archive).is_ok() && pauses.take_try(Service::Archive).is_ok());
+        pauses.refused(Service::Archive);
+        assert!(pauses.take_try(Service::Archive).is_err());
+        pauses.lock().insert(Service::Archive, Pause { length: LONGEST, until: Instant::now() });
+        assert!(pauses.may_try(Service::Archive) && pauses.may_try(Service::Archive));
+        assert!(pauses.take_try(Service::Archive).is_ok());
+        assert!(!pauses.may_try(Service::Archive));
+        assert_eq!(pauses.take_try(Service::Archive).unwrap_err().kind, Kind::Stopped, "another slot has it");
     }
 }

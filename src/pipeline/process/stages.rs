@@ -11,6 +11,7 @@ use super::{
     sorted::{Parts, Sorted},
 };
 use crate::{
+    config::SparkFallback,
     error::{Result, Service},
     load::CleanFile,
     meter::Meter,
@@ -36,6 +37,7 @@ impl Worker {
         let source = self.reach.source(&upload).await?;
         let mut ahead = None;
         if matches!(upload.state, State::Received | State::Archiving) && !self.cluster_archives(&upload) {
+            self.pauses.take_try(Service::Archive)?;
             ahead = self.archive(job, &upload, &source).await?;
             self.pauses.answered(Service::Archive);
             #[cfg(feature = "faults")]
@@ -63,17 +65,31 @@ impl Worker {
             return Ok(Sorted::Parts(parts));
         }
         #[cfg(feature = "spark")]
-        if self.is_for_spark(upload)
-            && upload.state != State::Loading
-            && let Some(made) = super::cluster::sorted(job, upload, Arc::clone(&source)).await?
-        {
-            self.pauses.answered(Service::Spark);
-            return Ok(made);
+        if self.is_for_spark(upload) && upload.state != State::Loading {
+            if self.waits_for_spark(upload) {
+                self.pauses.take_try(Service::Spark)?;
+            }
+            if let Some(made) = super::cluster::sorted(job, upload, Arc::clone(&source)).await? {
+                self.pauses.answered(Service::Spark);
+                return Ok(made);
+            }
         }
         if matches!(upload.state, State::Received | State::Archiving) {
             archive::archive(job, upload, source.as_ref()).await?;
         }
         load::clean(job, upload, source, &job.meter).await.map(Sorted::Here)
+    }
+
+    /// Whether an upload is so large that a cluster does it, where there is one.
+    fn is_for_spark(&self, upload: &Upload) -> bool {
+        let spark = &self.pipeline.config.spark;
+        spark.remote.is_some() && upload.new.size >= spark.min_bytes
+    }
+
+    /// Whether nothing can be done about an upload without the cluster.
+    pub(super) fn waits_for_spark(&self, upload: &Upload) -> bool {
+        let spark = &self.pipeline.config.spark;
+        self.is_for_spark(upload) && spark.fallback == SparkFallback::Wait && upload.state == State::Archived
     }
 
     /// Whether the original comes into the archive with the cleaning.

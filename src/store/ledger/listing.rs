@@ -91,12 +91,13 @@ fn escaped(text: &str) -> String {
 }
 
 /// What was asked to be cancelled is always due: only the cancellation is left to do.
-pub(super) async fn candidates(db: &dyn Database, limit: u32) -> Result<Vec<Upload>> {
+pub(super) async fn candidates(db: &dyn Database, after: u64, limit: u32) -> Result<Vec<Upload>> {
     let clause = format!(
-        "where u.finished_ms is null and (u.owner is null or u.lease_until_ms < {{now}}) and (u.cancel_asked = 1 or \
-         ((u.next_try_ms is null or u.next_try_ms <= {{now}}) and {IN_ORDER})) order by u.seq limit ?"
+        "where u.finished_ms is null and u.seq > ? and (u.owner is null or u.lease_until_ms < {{now}}) and \
+         (u.cancel_asked = 1 or ((u.next_try_ms is null or u.next_try_ms <= {{now}}) and {IN_ORDER})) \
+         order by u.seq limit ?"
     );
-    uploads_where(db, &clause, &[Value::Int(limit.into())]).await
+    uploads_where(db, &clause, &[value::count(after), Value::Int(limit.into())]).await
 }
 
 pub(super) async fn receipts_missing(db: &dyn Database, limit: u32) -> Result<Vec<Upload>> {

@@ -11,7 +11,8 @@ use crate::{
 /// Of MySQL and of MariaDB; newer MariaDB takes the first as another name for the second.
 pub const ID_COLLATIONS: [&str; 2] = ["utf8mb4_0900_bin", "utf8mb4_nopad_bin"];
 
-/// Each with the parameters database and table.
+/// Each with the parameters database and table. Of a constraint: its kind, its name, the number of its columns, and of
+/// those of them that our rows leave null or for the server to number.
 pub const TABLE: &str = "SELECT ENGINE, ROW_FORMAT, TABLE_TYPE FROM information_schema.TABLES \
                          WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?";
 pub const COLUMNS: &str = "SELECT COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, COLUMN_KEY, \
@@ -20,7 +21,14 @@ pub const COLUMNS: &str = "SELECT COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME, 
 pub const CONSTRAINTS: &str = "SELECT k.CONSTRAINT_TYPE, k.CONSTRAINT_NAME, \
                                (SELECT COUNT(*) FROM information_schema.KEY_COLUMN_USAGE c \
                                 WHERE c.TABLE_SCHEMA = k.TABLE_SCHEMA AND c.TABLE_NAME = k.TABLE_NAME \
-                                AND c.CONSTRAINT_NAME = k.CONSTRAINT_NAME) \
+                                AND c.CONSTRAINT_NAME = k.CONSTRAINT_NAME), \
+                               (SELECT COUNT(*) FROM information_schema.KEY_COLUMN_USAGE c \
+                                JOIN information_schema.COLUMNS l USING (TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME) \
+                                WHERE c.TABLE_SCHEMA = k.TABLE_SCHEMA AND c.TABLE_NAME = k.TABLE_NAME \
+                                AND c.CONSTRAINT_NAME = k.CONSTRAINT_NAME \
+                                AND l.COLUMN_NAME NOT IN ('id', 'name', 'time_of_start') \
+                                AND (l.EXTRA = 'auto_increment' OR l.EXTRA = '' AND l.IS_NULLABLE = 'YES' \
+                                     AND COALESCE(l.COLUMN_DEFAULT, 'NULL') = 'NULL')) \
                                FROM information_schema.TABLE_CONSTRAINTS k \
                                WHERE k.TABLE_SCHEMA = ? AND k.TABLE_NAME = ?";
 
@@ -58,7 +66,11 @@ pub async fn check(database: &MySql) -> Result<()> {
     if differences.is_empty() {
         return Ok(());
     }
-    let next = "run: userdata db init, which says what it would change, then: userdata db init --migrate";
+    let next = if differences.iter().all(|difference| difference.change.is_some()) {
+        "run: userdata db init, which says what it would change, then: userdata db init --migrate"
+    } else {
+        "only a person can change that; or name another table in [store.mysql] table, which userdata db init then makes"
+    };
     Err(unfit(sentence(&differences)).next(next))
 }
 
@@ -138,7 +150,8 @@ impl Found {
         }
     }
 
-    /// Any other rule of the table's own would turn rows away that then count as duplicates.
+    /// Any other rule of the table's own would turn rows away that then count as duplicates, but for those of which a
+    /// column is left null or numbered.
     fn key_differences(&self, all: &mut Vec<Difference>) {
         let primary = self.keys.iter().find(|key| text(key, 0) == "PRIMARY KEY");
         let on_id = self.column("id").is_some_and(|id| text(id, 4) == "PRI");
@@ -147,7 +160,8 @@ impl Found {
             Some(key) if on_id && key.get(2) == Some(&Value::Int(1)) => {}
             Some(_) => all.push(odd("its primary key is not id alone".into())),
         }
-        for key in self.keys.iter().filter(|key| text(key, 0) != "PRIMARY KEY") {
+        let is_met = |key: &Row| matches!(key.get(3), Some(Value::Int(1..)));
+        for key in self.keys.iter().filter(|key| text(key, 0) != "PRIMARY KEY" && !is_met(key)) {
             all.push(odd(format!("it has a {} rule of its own, {}", text(key, 0), text(key, 1))));
         }
     }

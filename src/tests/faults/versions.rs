@@ -18,6 +18,12 @@ async fn sql(world: &World, statement: &str) {
     connection.disconnect().await.unwrap();
 }
 
+/// As if so much more time had passed since anybody had an upload.
+async fn leave_alone(world: &World, ms: u32) {
+    sql(world, &format!("update userdata_upload_event set at_ms = at_ms - {ms}")).await;
+    sql(world, &format!("update userdata_upload set lease_until_ms = lease_until_ms - {ms}")).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_begun_under_other_rules_is_left_alone_and_says_so_until_it_is_started_over() {
     let world = on_services(MariaDb).await;
@@ -31,12 +37,12 @@ async fn a_load_begun_under_other_rules_is_left_alone_and_says_so_until_it_is_st
     assert!(before > 0 && before < scene.counts.inserted);
     sql(&world, "update userdata_upload set rules = 4711").await;
     let second = world.worker("two", &[]).await;
-    sql(&world, "update userdata_upload_event set at_ms = at_ms - 20000").await;
+    leave_alone(&world, 20_000).await;
     let says =
         |upload: &serde_json::Value| upload["waiting"]["message"].as_str().is_some_and(|text| text.contains("4711"));
     let waiting = server.until(&scene.id, "waiting for a worker of its rules", says).await;
     assert_eq!(waiting["state"], "loading");
-    sql(&world, "update userdata_upload_event set at_ms = at_ms - 3600000").await;
+    leave_alone(&world, 3_600_000).await;
     let failed = server.until_state(&scene.id, "failed").await;
     assert_eq!(failed["error"]["code"], "rules_version");
     assert!(failed["error"]["message"].as_str().unwrap().contains("4711"), "{failed:#}");

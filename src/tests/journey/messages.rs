@@ -147,7 +147,8 @@ async fn what_cannot_be_processed_is_parked_with_its_reason_and_the_partition_go
     let not_inside = "is not inside a folder that workers may read (worker.paths)";
     let good_but_deep = announced(&inbox.join("good.csv"));
     let deep_inside = [&good_but_deep[..good_but_deep.len() - 1], b",\"more\":", &[b'['; 50_000]].concat();
-    let bad: [(&str, Option<Vec<u8>>, &str); 10] = [
+    let impossible = announcement(&new_id(), &inbox.join("good.csv"), usize::MAX).into_bytes();
+    let bad: [(&str, Option<Vec<u8>>, &str); 11] = [
         ("outside", Some(announced(&secret)), not_inside),
         ("dots", Some(announced(&inbox.join("../secret.csv"))), not_inside),
         ("symlink", Some(announced(&inbox.join("link.csv"))), not_inside),
@@ -158,6 +159,7 @@ async fn what_cannot_be_processed_is_parked_with_its_reason_and_the_partition_go
         ("deep", Some(vec![b'['; 60_000]), "the message is not an announcement: "),
         ("deep inside", Some(deep_inside), "the message is not an announcement: EOF while parsing"),
         ("large", Some(large.clone()), "the message has 1000011 bytes, an announcement at most 65536"),
+        ("size", Some(impossible), "a size of 18446744073709551615 bytes is impossible"),
     ];
     for (key, value, _) in &bad {
         world.produce(key, value.as_deref()).await;

@@ -30,7 +30,7 @@ pub async fn three_deaths_in_a_row_fail_the_upload(bench: &Bench) {
     assert_eq!(failure.code, "attempts_used_up");
     assert!(failure.message.contains("received") && failure.message.contains("doomed"), "{}", failure.message);
     assert_eq!(store.claim(id, "another", LONG).await.unwrap(), ClaimOutcome::Taken);
-    assert!(store.candidates(10).await.unwrap().is_empty());
+    assert!(store.candidates(0, 10).await.unwrap().is_empty());
     assert_eq!(store.events(id).await.unwrap().last().unwrap().state, State::Failed);
 }
 

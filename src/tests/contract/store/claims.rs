@@ -146,7 +146,7 @@ pub async fn what_is_not_due_is_not_claimed(bench: &Bench) {
     let why = Release::Waiting { service: Service::Source, message: "no route".into(), pause: LONG };
     store.release(&claim, why).await.unwrap();
     assert_eq!(store.claim(claim.id, "two", LONG).await.unwrap(), ClaimOutcome::Taken);
-    assert!(store.candidates(10).await.unwrap().is_empty());
+    assert!(store.candidates(0, 10).await.unwrap().is_empty());
     let upload = row(store, claim.id).await;
     assert!(upload.next_try_ms.unwrap() > upload.now_ms);
     assert_eq!(upload.waiting.unwrap().service, Service::Source);

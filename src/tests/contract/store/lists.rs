@@ -122,9 +122,12 @@ pub async fn candidates_are_the_oldest_that_are_free(bench: &Bench) {
     for _ in 0..5 {
         all.push(registered(store).await);
     }
-    let free = async |limit| ids(&bench.other.candidates(limit).await.unwrap());
+    let free = async |limit| ids(&bench.other.candidates(0, limit).await.unwrap());
     assert_eq!(free(10).await, all);
     assert_eq!(free(2).await, all[..2]);
+    let behind = async |id| ids(&bench.other.candidates(row(store, id).await.seq, 2).await.unwrap());
+    assert_eq!(behind(all[1]).await, all[2..4]);
+    assert_eq!(behind(all[4]).await, []);
     claim(store, all[0], "one", LONG).await;
     let ended = claim(store, all[1], "one", LONG).await;
     store.fail(&ended, &failure("broken")).await.unwrap();

@@ -52,7 +52,7 @@ pub async fn whoever_claims_a_flagged_upload_only_cancels_it(bench: &Bench) {
     // It missed the flag and waits for something: the cancellation need not wait with it.
     let why = Release::Waiting { service: Service::Archive, message: "down".into(), pause: LONG };
     store.release(&first, why).await.unwrap();
-    let candidates = store.candidates(5).await.unwrap();
+    let candidates = store.candidates(0, 5).await.unwrap();
     assert_eq!(candidates.iter().map(|upload| upload.id()).collect::<Vec<_>>(), [first.id]);
     let second = claim(store, first.id, "two", LONG).await;
     assert_eq!(store.heartbeat(&second, None).await.unwrap(), Beat::CancelAsked);
@@ -80,7 +80,7 @@ pub async fn replace_loads_wait_for_earlier_ones(bench: &Bench) {
         register(store, new).await;
     }
     let candidates =
-        async || -> Vec<UploadId> { store.candidates(10).await.unwrap().iter().map(|upload| upload.id()).collect() };
+        async || -> Vec<UploadId> { store.candidates(0, 10).await.unwrap().iter().map(|upload| upload.id()).collect() };
     assert_eq!(candidates().await, [first.id, second.id, keeps.id], "all may be archived at once");
     let second_claim = claim(store, second.id, "two", LONG).await;
     archive(store, &second_claim).await;
