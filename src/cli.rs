@@ -1,14 +1,19 @@
 //! The command line as typed. What it means is decided by `command`.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{NonEmptyStringValueParser, OsStringValueParser, TypedValueParser},
+    value_parser,
+};
 use clap_complete::Shell;
 
 use crate::{
     config::Role,
     error::{Error, Result},
     rows::{Existing, RowOptions},
+    store::States,
     upload::UploadId,
 };
 
@@ -17,10 +22,19 @@ use crate::{
 #[command(name = "userdata", version, propagate_version = true, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Read this file instead of ./Config.toml or /etc/userdata/Config.toml
+    // An empty variable counts as unset, which a path may not be.
     #[arg(long, global = true, value_name = "FILE", env = "USERDATA_CONFIG", hide_env_values = true)]
-    pub config: Option<PathBuf>,
+    #[arg(value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// The file that is named.
+    pub fn config(&self) -> Option<PathBuf> {
+        self.config.clone().filter(|path| !path.as_os_str().is_empty())
+    }
 }
 
 const EXIT_CODES: &str = "\
@@ -84,7 +98,7 @@ pub enum Command {
 pub struct Serve {
     /// Address and port to listen on, instead of server.listen
     #[arg(long, value_name = "ADDRESS")]
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<String>,
     /// Also run a worker, as is done anyway where the queue is local
     #[arg(long)]
     pub worker: bool,
@@ -146,10 +160,8 @@ pub struct Import {
     /// CSV files, plain or gzip; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    #[command(flatten)]
-    pub rows: RowFlags,
     /// Name of the file in the ledger and the archive; for one file, or standard input
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub name: Option<String>,
     /// Leave the work to the workers, and only wait for it
     #[arg(long)]
@@ -157,6 +169,9 @@ pub struct Import {
     /// No progress, only the result
     #[arg(short, long)]
     pub quiet: bool,
+    // Last: its heading would stand over those that follow.
+    #[command(flatten)]
+    pub rows: RowFlags,
 }
 
 #[derive(Debug, Args)]
@@ -169,31 +184,37 @@ pub struct Status {
     /// As JSON, as the HTTP API gives it; a line each change with --watch
     #[arg(long)]
     pub json: bool,
+    /// Of the list, those in this state alone: open, ended, received, archiving, archived, loading, done, failed, cancelled
+    #[arg(long, value_name = "STATE", conflicts_with = "upload")]
+    pub state: Option<States>,
+    /// Of the list, the newest so many
+    #[arg(long, value_name = "N", default_value = "50", conflicts_with = "upload", value_parser = value_parser!(u32).range(1..))]
+    pub limit: u32,
 }
 
 #[derive(Debug, Args)]
 pub struct Retry {
     /// An upload's id, or enough of its beginning
     pub upload: String,
-    #[command(flatten)]
-    pub rows: RowFlags,
     /// Clean and load from the start, under the rules of this version
     #[arg(long)]
     pub restart: bool,
     /// Although a newer upload in replace mode was loaded since
     #[arg(long)]
     pub over_newer: bool,
+    #[command(flatten)]
+    pub rows: RowFlags,
 }
 
 #[derive(Debug, Args)]
 pub struct Again {
     /// An upload's id, or enough of its beginning
     pub upload: String,
-    #[command(flatten)]
-    pub rows: RowFlags,
     /// Although a newer upload in replace mode was loaded since
     #[arg(long)]
     pub over_newer: bool,
+    #[command(flatten)]
+    pub rows: RowFlags,
 }
 
 #[derive(Debug, Args)]
@@ -206,9 +227,9 @@ pub struct Cancel {
 pub struct Rejects {
     /// An upload's id, or enough of its beginning
     pub upload: String,
-    /// Where to write instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    /// Where to write
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -228,7 +249,8 @@ pub struct SparkPart {
 pub struct Fetch {
     /// An upload's id, or enough of its beginning
     pub upload: String,
-    /// Where to write; the file gets this name when it is whole and its hash is that of what was received
+    /// Where to write; the file gets this name when it is whole and its hash is that of what was received; - is standard
+    /// output
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
 }

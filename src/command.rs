@@ -105,7 +105,7 @@ impl From<Exit> for ExitCode {
 
 /// Runs a command; an error is told once, here.
 pub fn run(cli: Cli) -> Exit {
-    let config = cli.config;
+    let config = cli.config();
     match dispatch(config, cli.command) {
         Ok(exit) => exit,
         Err(error) => {
@@ -137,7 +137,7 @@ fn dispatch(file: Option<PathBuf>, command: Command) -> Result<Exit> {
 /// The commands that need a service or the network.
 async fn on_services(layers: Layers, command: Command) -> Result<Exit> {
     let layers = match &command {
-        Command::Serve(args) => layers.flag("server.listen", "--listen", args.listen),
+        Command::Serve(args) => layers.flag("server.listen", "--listen", args.listen.as_ref()),
         Command::Topic(Topic::Create(args)) => layers
             .flag("queue.kafka.partitions", "--partitions", args.partitions)
             .flag("queue.kafka.replication", "--replication-factor", args.replication_factor),
@@ -167,7 +167,7 @@ async fn on_services(layers: Layers, command: Command) -> Result<Exit> {
         Command::Db(Db::Init(args)) => db::init(store, args).await,
         Command::Import(args) => import::run(pipeline, args).await,
         Command::Status(args) => status::run(store, args, &shutdown::on_signals()?).await,
-        Command::Retry(args) => retry::run(store, args).await,
+        Command::Retry(args) => retry::run(&pipeline, args).await,
         Command::Again(args) => again::run(pipeline, args).await,
         Command::Cancel(args) => cancel::run(store, &args.upload).await,
         Command::Fetch(args) => fetch::run(&pipeline, args).await,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Exit, follow, output, resolve};
+use super::{Exit, output, resolve};
 use crate::{
     cli,
     error::Result,
@@ -17,6 +17,6 @@ pub async fn run(pipeline: Arc<Pipeline>, args: &cli::Again) -> Result<Exit> {
     let new = pipeline.again(again).await?;
     pipeline.queue.close().await;
     output::line(new.id)?;
-    follow::how_to_go_on(new.id);
+    output::message(format_args!("next: {}", pipeline.how_to_follow(new.id)));
     Ok(Exit::Done)
 }

@@ -16,7 +16,7 @@ pub async fn run(pipeline: &Pipeline, args: &Fetch) -> Result<Exit> {
     let mut content = source.open(0).await?;
     let expected = known_hash(&upload);
     let accept = |copied: &save::Copied| compare(&source.name(), &upload, expected, copied);
-    save::file(&args.output, &source.name(), &mut content, accept).await?;
+    save::content(&args.output, &source.name(), &mut content, accept).await?;
     let (shown, size) = (args.output.display(), output::bytes(upload.new.size));
     match expected {
         Some(hash) => output::message(format_args!("{shown}: {size}, as received (SHA-256 {hash})")),
@@ -61,5 +61,5 @@ fn compare(place: &str, upload: &Upload, expected: Option<&str>, copied: &save::
         return Ok(());
     };
     Err(Error::fatal("archive_changed", format!("{place} is not what was received: {why}"))
-        .next("nothing was written; look for who changed the archive, and restore the file from a copy of it"))
+        .next("no file was written; look for who changed the archive, and restore the file from a copy of it"))
 }

@@ -4,10 +4,7 @@ use std::{pin::pin, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    output,
-    progress::{Line, View},
-};
+use super::progress::{Line, View};
 use crate::{
     error::{Error, Kind, Result},
     store::Store,
@@ -80,9 +77,4 @@ pub fn view(upload: &Upload) -> View {
         None => upload.state.to_string(),
     };
     View { state, progress: upload.progress.filter(|_| upload.is_claimed()) }
-}
-
-/// Tells where a started upload can be followed, for who leaves before its end.
-pub fn how_to_go_on(id: UploadId) {
-    output::message(format_args!("next: userdata status {id} --watch"));
 }

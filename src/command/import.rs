@@ -12,7 +12,7 @@ use crate::{
     cli::Import,
     error::{Error, Kind, Result},
     meter::Meter,
-    pipeline::{Pipeline, process::Worker, receive::Offer, work::WorkFolder},
+    pipeline::{Pipeline, process::Worker, receive::Offer, sweep, work::WorkFolder},
     shutdown,
     upload::{NewUpload, Upload},
 };
@@ -26,7 +26,7 @@ pub async fn run(pipeline: Arc<Pipeline>, args: &Import) -> Result<Exit> {
     let stop = shutdown::on_signals()?;
     let worker = Worker::new(pipeline.clone(), WorkFolder::temporary(&pipeline.config.worker.work)?)?;
     let mut worst = Exit::Done;
-    for file in &args.files {
+    for (at, file) in args.files.iter().enumerate() {
         let exit = match import(&pipeline, &worker, file, args, &stop).await {
             Ok(upload) => {
                 account::tell(&upload, (args.files.len() > 1).then_some(&*upload.new.filename))?;
@@ -38,9 +38,17 @@ pub async fn run(pipeline: Arc<Pipeline>, args: &Import) -> Result<Exit> {
             }
         };
         worst = worst.worst(exit);
-        if stop.is_cancelled() {
+        let left = &args.files[at + 1..];
+        if stop.is_cancelled() && !left.is_empty() {
+            let names = left.iter().map(|file| named(file)).collect::<Vec<_>>().join(", ");
+            output::error(&Error::stopped(format!("stopped; not imported: {names}")).next("import these again"));
+            worst = worst.worst(Exit::Later);
             break;
         }
+    }
+    // Where no server runs, nobody else does.
+    if let Err(error) = sweep::clean_spool(&pipeline).await {
+        output::message(format_args!("the spool was not cleaned: {error}"));
     }
     pipeline.queue.close().await;
     Ok(worst)
@@ -56,8 +64,8 @@ async fn import(
     let new = take(pipeline, worker, file, args, stop).await?;
     let mut line = Line::new(&new.filename, args.quiet);
     if args.announce {
-        let submitted = pipeline.submit(&new).await;
-        submitted.inspect_err(|_| follow::how_to_go_on(new.id))?;
+        let how = || output::message(format_args!("next: {}", pipeline.how_to_follow(new.id)));
+        pipeline.submit(&new).await.inspect_err(|_| how())?;
         return follow::until_end(pipeline.store.as_ref(), new.id, stop, |_| Ok(()), &mut line).await;
     }
     let meter = Meter::default();

@@ -17,12 +17,7 @@ pub async fn run(store: &dyn Store, archive: &dyn Archive, args: &Rejects) -> Re
         return Ok(Exit::Done);
     };
     let mut content = archive.open(&file, 0).await?;
-    match &args.output {
-        Some(path) => save::file(path, "the rejects", &mut content, |_| Ok(())).await?,
-        None => {
-            save::copy("standard output", "the rejects", &mut content, &mut tokio::io::stdout()).await?;
-        }
-    }
+    save::content(&args.output, "the rejects", &mut content, |_| Ok(())).await?;
     Ok(Exit::Done)
 }
 

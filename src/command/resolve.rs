@@ -12,7 +12,10 @@ const SHOWN: u32 = 5;
 /// The id that `text` begins. `Rejected`, code `no_such_upload`, when there is none; `usage` when there are several.
 pub async fn id(store: &dyn Store, text: &str) -> Result<UploadId> {
     let prefix = text.trim().to_lowercase();
-    let none = || Error::rejected("no_such_upload", format!("there is no upload {text}")).next("see: userdata status");
+    let none = || {
+        let place = store.name();
+        Error::rejected("no_such_upload", format!("there is no upload {text} ({place})")).next("see: userdata status")
+    };
     if prefix.is_empty() || !prefix.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
         return Err(none());
     }

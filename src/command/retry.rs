@@ -4,11 +4,13 @@ use super::{Exit, output, resolve};
 use crate::{
     cli::Retry,
     error::{Error, Result},
-    store::{self, RetryOutcome, Store},
+    pipeline::Pipeline,
+    store::{self, RetryOutcome},
     upload::State,
 };
 
-pub async fn run(store: &dyn Store, args: &Retry) -> Result<Exit> {
+pub async fn run(pipeline: &Pipeline, args: &Retry) -> Result<Exit> {
+    let store = pipeline.store.as_ref();
     let upload = resolve::upload(store, &args.upload).await?;
     let id = upload.id();
     let options = if args.rows.is_empty() {
@@ -25,7 +27,7 @@ pub async fn run(store: &dyn Store, args: &Retry) -> Result<Exit> {
             refused("no_such_upload", format!("there is no upload {id}"), "see: userdata status".into())
         }
         RetryOutcome::Opened(state) => {
-            output::line(format_args!("upload {id} is open again ({state}); follow it: userdata status {id} --watch"))?;
+            output::line(format_args!("upload {id} is open again ({state}); {}", pipeline.how_to_follow(id)))?;
             Ok(Exit::Done)
         }
         RetryOutcome::NotEnded(State::Done) => refused(
@@ -36,7 +38,7 @@ pub async fn run(store: &dyn Store, args: &Retry) -> Result<Exit> {
         RetryOutcome::NotEnded(state) => refused(
             "not_failed",
             format!("upload {id} is {state}, only a failed or cancelled one can be tried again"),
-            format!("follow it: userdata status {id} --watch"),
+            pipeline.how_to_follow(id),
         ),
         RetryOutcome::RowsStored => refused(
             "rows_stored",

@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub async fn run(store: &dyn Store, args: &Status, stop: &CancellationToken) -> Result<Exit> {
-    let Some(text) = &args.upload else { return list(store, args.json).await };
+    let Some(text) = &args.upload else { return list(store, args).await };
     let id = resolve::id(store, text).await?;
     if args.watch {
         return watch(store, id, args.json, stop).await;
@@ -38,15 +38,27 @@ fn json(upload: &Upload) -> Result<serde_json::Value> {
     value.map_err(|error| Error::fatal("json", "writing JSON").because(error))
 }
 
-async fn list(store: &dyn Store, as_json: bool) -> Result<Exit> {
-    let uploads = store.uploads(&Filter::default()).await?;
-    if as_json {
+async fn list(store: &dyn Store, args: &Status) -> Result<Exit> {
+    // One more tells whether there are more.
+    let filter = Filter { state: args.state, limit: args.limit.saturating_add(1), ..Filter::default() };
+    let mut uploads = store.uploads(&filter).await?;
+    let are_more = uploads.len() > args.limit as usize;
+    uploads.truncate(args.limit as usize);
+    if args.json {
         let views = uploads.iter().map(json).collect::<Result<Vec<_>>>()?;
-        output::line(format_args!("{:#}", serde_json::json!({ "uploads": views })))?;
+        output::line(format_args!("{:#}", serde_json::json!({ "uploads": views, "more": are_more })))?;
     } else if uploads.is_empty() {
-        output::message("no uploads yet; load a file with: userdata import FILE");
+        let place = store.name();
+        match args.state {
+            None => output::message(format_args!("no uploads yet ({place}); load a file with: userdata import FILE")),
+            Some(_) => output::message(format_args!("no uploads in that state ({place})")),
+        }
     } else {
         output::data(table::uploads(&uploads))?;
+        if are_more {
+            let more = args.limit.saturating_mul(10);
+            output::message(format_args!("the newest {}; more: --limit {more}, or --state open or failed", args.limit));
+        }
     }
     Ok(Exit::Done)
 }

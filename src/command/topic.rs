@@ -1,9 +1,17 @@
 //! `topic create`: makes the topic and its dead-letter topic, or says what is there.
 
 use super::{Exit, output};
-use crate::{config::Config, error::Result, queue::Queue};
+use crate::{
+    config::{Config, QueueKind},
+    error::{Error, Result},
+    queue::Queue,
+};
 
 pub async fn create(config: &Config, queue: &dyn Queue) -> Result<Exit> {
+    if config.queue.kind == QueueKind::Local {
+        let doing = "creating the topic: queue.kind is \"local\", which has none";
+        return Err(Error::fatal("configuration", doing).next("set [queue] kind = \"kafka\"; see: userdata config"));
+    }
     let kafka = &config.queue.kafka;
     for state in queue.create(kafka.partitions, kafka.replication).await? {
         let did = if state.created { "created" } else { "is there" };

@@ -18,8 +18,10 @@ use crate::error::{Error, Result};
 
 /// What every variable of the configuration begins with.
 const PREFIX: &str = "USERDATA_";
-/// Variables that begin so and are none of the configuration's: tests, services, the file's own place, faults.
-const OTHERS: [&str; 4] = ["USERDATA_TEST_", "USERDATA_SERVICES", "USERDATA_CONFIG", "USERDATA_FAULT"];
+/// Variables that begin so and are none of the configuration's: services, the file's own place, faults.
+const OTHERS: [&str; 3] = ["USERDATA_SERVICES", "USERDATA_CONFIG", "USERDATA_FAULT"];
+/// And all that begin with this.
+const OF_TESTS: &str = "USERDATA_TEST_";
 /// Where the file is looked for when no flag names one; the first that exists is read, no other.
 const PLACES: [&str; 2] = ["./Config.toml", "/etc/userdata/Config.toml"];
 
@@ -176,7 +178,7 @@ impl Layers {
         for (name, value) in &self.environment {
             let Some(rest) = name.strip_prefix(PREFIX) else { continue };
             // An empty variable counts as unset.
-            if value.is_empty() || OTHERS.iter().any(|other| name.starts_with(other)) {
+            if value.is_empty() || OTHERS.contains(&name.as_str()) || name.starts_with(OF_TESTS) {
                 continue;
             }
             let path = variable_path(rest);

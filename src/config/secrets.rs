@@ -16,9 +16,8 @@ use super::{
 };
 use crate::error::Result;
 
-/// Where the words of a property tell that its value is a secret.
-const SECRET_WORDS: [&str; 9] =
-    ["password", "passphrase", "secret", "token", "key", "pem", "credential", "jaas", "oauthbearer"];
+/// What in a property's name tells that its value is a secret, also where the name is misspelt.
+const SECRET_WORDS: [&str; 9] = ["pas", "pw", "secret", "token", "key", "pem", "credential", "jaas", "oauthbearer"];
 
 /// Whether a librdkafka property holds a secret.
 pub fn is_secret_property(name: &str) -> bool {
@@ -239,7 +238,9 @@ mod tests {
 
     #[test]
     fn a_property_that_could_be_a_secret_is_treated_as_one() {
-        for name in ["sasl.password", "ssl.key.pem", "sasl.oauthbearer.client.secret", "ssl.key.password"] {
+        for name in
+            ["sasl.password", "sasl.pasword", "ssl.key.pem", "sasl.oauthbearer.client.secret", "ssl.key.password"]
+        {
             assert!(is_secret_property(name), "{name}");
         }
         assert!(!is_secret_property("security.protocol"));

@@ -163,6 +163,8 @@ fn an_empty_variable_counts_as_unset_and_those_of_tests_are_no_keys() {
         ("USERDATA_FAULT", "x"),
     ];
     assert!(load("", &variables).is_ok());
+    let refusal = load("", &[("USERDATA_CONFIG_FILE", "x")]).unwrap_err();
+    assert!(refusal.contains("USERDATA_CONFIG_FILE"), "{refusal}");
 }
 
 #[test]

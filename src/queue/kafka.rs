@@ -20,7 +20,7 @@ use rdkafka::{
     util::Timeout,
 };
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::{
@@ -55,7 +55,8 @@ struct Shared {
     topic: String,
     group: String,
     properties: BTreeMap<String, SecretString>,
-    producer: OnceCell<FutureProducer<Context>>,
+    /// Made when something is first sent; anew after a fatal error.
+    producer: Mutex<Option<FutureProducer<Context>>>,
     /// Joined when a role first receives; made anew after a fatal error.
     consumer: Mutex<Option<Arc<Consumer>>>,
     context: Context,
@@ -71,17 +72,31 @@ impl Kafka {
             topic: config.topic.clone(),
             group: config.group.clone(),
             properties: config.properties.clone(),
-            producer: OnceCell::new(),
+            producer: Mutex::new(None),
             consumer: Mutex::new(None),
             context: Context::default(),
             topic_seen: AtomicBool::new(false),
         };
         // A property that librdkafka does not know, or that contradicts another, shows here, before anything starts.
-        let _: BaseConsumer = Consumer::settings(&shared)
-            .create()
-            .map_err(|error| Error::fatal("kafka_properties", "reading queue.kafka.properties").because(error))?;
+        let _: BaseConsumer = Consumer::settings(&shared).create().map_err(refused)?;
         Ok(Self(Arc::new(shared)))
     }
+}
+
+/// Whatever a property is called, its value may be a secret, under a name that is misspelt: no message shows it.
+fn refused(error: KafkaError) -> Error {
+    let why = match &error {
+        KafkaError::ClientConfig(_, why, name, value) if why.contains(name) || value.is_empty() => why.clone(),
+        KafkaError::ClientConfig(_, why, name, _) => format!("{name}: {why}"),
+        KafkaError::ClientCreation(why) => why.clone(),
+        other => other.to_string(),
+    };
+    let why = match &error {
+        KafkaError::ClientConfig(_, _, _, value) if !value.is_empty() => why.replace(value.as_str(), "***"),
+        _ => why,
+    };
+    Error::fatal("configuration", format!("[queue.kafka.properties] {why}"))
+        .next("their names and values: CONFIGURATION.md of librdkafka")
 }
 
 impl Shared {
@@ -119,19 +134,22 @@ impl Shared {
         }
     }
 
-    async fn producer(&self) -> Result<&FutureProducer<Context>> {
-        let make = || async {
-            let mut client = self.client();
-            client
-                .set("acks", "all")
-                .set("enable.idempotence", "true")
-                .set("linger.ms", "0")
-                .set("message.max.bytes", (MESSAGE_MAX_BYTES + (64 << 10)).to_string())
-                .set("message.timeout.ms", ANNOUNCE_WITHIN.as_millis().to_string());
-            let made = client.create_with_context(self.context.clone());
-            made.map_err(|error| self.unavailable("preparing to announce", &error))
-        };
-        self.producer.get_or_try_init(make).await
+    async fn producer(&self) -> Result<FutureProducer<Context>> {
+        let mut slot = self.producer.lock().await;
+        // An idempotent producer sends nothing more after a fatal error.
+        if let Some(producer) = slot.as_ref().filter(|producer| producer.client().fatal_error().is_none()) {
+            return Ok(producer.clone());
+        }
+        let mut client = self.client();
+        client
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "0")
+            .set("message.max.bytes", (MESSAGE_MAX_BYTES + (64 << 10)).to_string())
+            .set("message.timeout.ms", ANNOUNCE_WITHIN.as_millis().to_string());
+        let made = client.create_with_context(self.context.clone());
+        let made: FutureProducer<_> = made.map_err(|error| self.unavailable("preparing to announce", &error))?;
+        Ok(slot.insert(made).clone())
     }
 
     /// Sends and waits for the broker's acknowledgement.
@@ -238,7 +256,7 @@ impl Queue for Kafka {
         // Leaving the group blocks for a moment, and for minutes where no broker answers: then the group will notice by
         // itself. An error here changes nothing for anybody.
         let _ = tokio::time::timeout(LEAVE_WITHIN, blocking(move || drop(consumer))).await;
-        if let Some(producer) = self.0.producer.get().cloned() {
+        if let Some(producer) = self.0.producer.lock().await.take() {
             let _ = blocking(move || producer.flush(Timeout::After(Duration::from_secs(2)))).await;
         }
     }

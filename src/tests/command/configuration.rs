@@ -16,6 +16,7 @@ fn the_file_in_this_folder_is_read_and_one_named_by_flag_or_variable_goes_before
     place.run("--config other.toml config").code(0).out_has("slots = 4  # other.toml\n");
     place.run("config --config other.toml").code(0).out_has("slots = 4  # other.toml\n");
     place.run_with("config", &[("USERDATA_CONFIG", "other.toml")]).code(0).out_has("slots = 4  # other.toml\n");
+    place.run_with("config", &[("USERDATA_CONFIG", "")]).code(0).out_has("slots = 3  # ./Config.toml\n");
 }
 
 #[test]
@@ -43,6 +44,23 @@ fn what_is_wrong_is_refused_with_code_2_by_every_role_before_anything_starts() {
 #[test]
 fn a_missing_file_is_refused_by_its_name() {
     Place::new().run("config --config none.toml").code(2).err_has("error: reading none.toml: No such file");
+}
+
+#[test]
+fn a_property_that_librdkafka_refuses_is_named_and_its_value_is_not_shown() {
+    let place = Place::new();
+    place.file("Config.toml", "queue.kind = \"kafka\"\n");
+    for (property, why) in [
+        ("SASL_PASWORD", "error: [queue.kafka.properties] No such configuration property: \"sasl.pasword\"\nnext: "),
+        ("SECURITY_PROTOCOL", "security.protocol"),
+    ] {
+        let variable = format!("USERDATA_QUEUE__KAFKA__PROPERTIES__{property}");
+        let ran = place.run_with("status", &[(&variable, "geheim")]).code(2).out_empty().err_has(why);
+        assert!(!ran.err().contains("geheim"), "{ran}");
+    }
+    let misspelt = [("USERDATA_QUEUE__KAFKA__PROPERTIES__SASL_PASWORD", "geheim")];
+    let ran = place.run_with("config", &misspelt).code(0);
+    assert!(!ran.out().contains("geheim"), "{ran}");
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn an_upload_that_is_not_there_is_exit_code_4() {
     for line in ["status", "retry", "again", "cancel", "rejects", "fetch -o x"] {
         for id in ["ffffffff", "no-hex"] {
             let ran = place.run(&format!("{line} {id}")).code(4).out_empty();
-            ran.err_has(&format!("error: there is no upload {id}\nnext: see: userdata status"));
+            ran.err_has(&format!("error: there is no upload {id} (SQLite in ")).err_has("\nnext: see: userdata status");
         }
     }
 }
@@ -73,7 +73,43 @@ fn rejects_go_to_standard_output_or_whole_into_a_file() {
     assert_eq!((lines[0], lines.len()), ("_line,_field,_reason,Id,name,time_of_start,note", 9), "{shown}");
     place.run(&format!("rejects {id} -o bad.csv")).code(0).out_empty();
     assert_eq!(std::fs::read_to_string(place.path().join("bad.csv")).unwrap(), shown);
+    assert_eq!(place.run(&format!("rejects {id} -o -")).code(0).out(), shown);
     place.run(&format!("rejects {id} -o none/bad.csv")).code(1).err_has("error: writing none/bad.csv: No such file");
+}
+
+#[test]
+fn what_is_written_replaces_files_alone_and_leaves_nothing_behind() {
+    let (place, id) = with_example();
+    let example = place.run("example").code(0).out();
+    assert_eq!(place.run(&format!("fetch {id} -o -")).code(0).err_has("as received").out(), example);
+    let link = place.path().join("link.csv");
+    std::os::unix::fs::symlink(place.file("back.csv", "before").path().join("back.csv"), &link).unwrap();
+    place.run(&format!("fetch {id} -o link.csv")).code(0).out_empty();
+    assert!(link.is_symlink() && std::fs::read_to_string(place.path().join("back.csv")).unwrap() == example);
+    std::fs::create_dir(place.path().join("folder")).unwrap();
+    place.run(&format!("fetch {id} -o folder")).code(2).err_has("error: folder is a folder\nnext: name a file in it");
+    let pipe = place.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = std::process::Command::new("cat").arg(&pipe).stdout(Stdio::piped()).spawn().unwrap();
+    place.run(&format!("fetch {id} -o pipe")).code(0);
+    assert_eq!(reader.wait_with_output().unwrap().stdout, example.as_bytes());
+    assert!(!pipe.is_file());
+    let names = std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let left = names.filter(|name| name.to_string_lossy().ends_with(".part")).count();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn of_many_uploads_the_newest_are_listed_and_it_is_said_that_there_are_more() {
+    let (place, _) = with_example();
+    place.file("bad.csv", "id,name,time_of_start\n1,\"a,2017-03-07\n").run("import bad.csv -q").code(1);
+    place.run("status --limit 1").code(0).out_has("bad.csv").err_has("the newest 1; more: --limit 10");
+    place.run("status --limit 2").code(0).out_has("example.csv").err_empty();
+    place.run("status --state done").code(0).out_has("example.csv").err_empty();
+    place.run("status --state open").code(0).out_empty().err_has("no uploads in that state (SQLite in ");
+    place.run("status --state odd").code(2).err_has("odd");
+    let listed: serde_json::Value = serde_json::from_str(&place.run("status --limit 1 --json").out()).unwrap();
+    assert_eq!((listed["uploads"].as_array().unwrap().len(), &listed["more"]), (1, &true.into()));
 }
 
 #[test]
@@ -173,10 +209,11 @@ fn db_init_and_topic_create_say_what_they_found() {
     let place = Place::new();
     place.run("db init").code(0).out_has("the user table and the ledger");
     place.run("db init --print").code(0).out_has("create table");
+    place.run("topic create").code(2).err_has("queue.kind is \"local\", which has none");
     place.run("topic create --replication-factor 0").code(2).err_has("flag --replication-factor: it must be -1");
 }
 
 #[test]
 fn status_of_nothing_says_how_to_begin() {
-    Place::new().run("status").code(0).out_empty().err_has("no uploads yet; load a file with: userdata import FILE");
+    Place::new().run("status").code(0).out_empty().err_has("userdata.db); load a file with: userdata import FILE");
 }

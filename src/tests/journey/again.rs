@@ -106,7 +106,7 @@ async fn bytes_that_are_nowhere_any_more_are_said_to_be_gone() {
     server.until_state(&id, "failed").await;
     let none = "01234567-89ab-7def-8123-456789abcdef";
     let ended = world.run(&["again", none]).await.expect(4);
-    assert!(ended.stderr().contains(&format!("error: there is no upload {none}\nnext: ")), "{}", ended.stderr());
+    assert!(ended.stderr().contains(&format!("error: there is no upload {none} (")), "{}", ended.stderr());
     // What failed can be loaded again too, whatever became of it.
     let second = world.run(&["again", &id]).await.expect(0).stdout().trim().to_owned();
     server.until_state(&second, "failed").await;

@@ -112,12 +112,13 @@ async fn an_interrupted_import_hands_back_and_says_how_to_go_on() {
     let world = World::embedded();
     let file = generate(&Spec { rows: 60_000, bad: 0.0, ..Spec::default() });
     world.write("large.csv", &file.bytes);
-    let mut import = Role::start("import", &mut world.command(&["import", "large.csv"]));
+    let mut import = Role::start("import", &mut world.command(&["import", "large.csv", "two.csv", "three.csv"]));
     import.logged("large.csv · ").await;
     import.signal(Signal::INT);
     assert_eq!(import.ended().await.code(), Some(5), "{}", import.log());
     let log = import.log();
-    assert!(log.contains("was handed back; what was done is kept") && log.contains("next: "), "{log}");
+    assert!(log.contains("was handed back; what was done is kept") && log.contains("`userdata serve`"), "{log}");
+    assert!(log.contains("error: stopped; not imported: two.csv, three.csv\nnext: import these again"), "{log}");
     let id = id_in(&log);
     let server = world.serve().await;
     let mut expected = Table::new();

@@ -17,6 +17,7 @@ crate::on_both! {
     the_printed_statements_make_the_same
     an_old_table_is_told_of_and_changed_only_when_asked
     a_table_of_something_else_is_left_alone
+    rules_that_no_row_of_ours_can_break_are_left_alone
     a_missing_user_table_is_waited_for
     any_name_can_be_quoted
     settings_that_contradict_themselves_are_refused
@@ -106,6 +107,25 @@ async fn a_table_of_something_else_is_left_alone(server: Server) {
     let said = database.init(true).await.unwrap().join("\n");
     assert!(said.contains("has no column name") && said.contains("Nothing was changed in it"), "{said}");
     assert!(database.check_table().await.unwrap_err().to_string().contains("UNIQUE"));
+    server.dropped().await;
+}
+
+async fn rules_that_no_row_of_ours_can_break_are_left_alone(server: Server) {
+    let database = server.initialized().await;
+    server.run("CREATE TABLE DB.team (id int PRIMARY KEY)").await;
+    server.run("ALTER TABLE DB.userinfo ADD team int NULL, ADD FOREIGN KEY (team) REFERENCES DB.team (id)").await;
+    server.run("ALTER TABLE DB.userinfo ADD mail varchar(20) NULL UNIQUE, ADD seq bigint AUTO_INCREMENT UNIQUE").await;
+    database.check_table().await.unwrap();
+    for rule in ["ADD short varchar(9) AS (LEFT(name, 1)) UNIQUE", "ADD kind int DEFAULT 1 UNIQUE", "ADD UNIQUE (name)"]
+    {
+        server.run("DROP TABLE IF EXISTS DB.other").await;
+        server.run("CREATE TABLE DB.other LIKE DB.userinfo").await;
+        server.run(&format!("ALTER TABLE DB.other {rule}")).await;
+        let other = MySql::new(&userdata::config::Mysql { table: "other".into(), ..server.config() }, LEASE).unwrap();
+        let refusal = other.check_table().await.unwrap_err();
+        assert!(refusal.to_string().contains("a UNIQUE rule of its own"), "{rule}: {refusal}");
+        assert!(refusal.next.unwrap().starts_with("only a person can change that"), "{rule}");
+    }
     server.dropped().await;
 }
 
