@@ -185,7 +185,7 @@ impl Preparation {
             failed: AtomicU32::new(u32::MAX),
         };
         let (accounts, runs) =
-            segments::clean_all(&cleaning, self.job.threads).map_err(|error| self.of_expanded(error, &manifest))?;
+            segments::clean_all(&cleaning, sizes.threads).map_err(|error| self.of_expanded(error, &manifest))?;
         let runs = group::merge_groups(runs, &cleaning)?;
         let rejects = self.join_rejects(&manifest.index, &accounts)?;
         let mut tally = Tally::default();

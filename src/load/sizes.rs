@@ -3,6 +3,8 @@
 /// Bounds of time and memory for one upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
+    /// That clean at once, each with an arena of its own.
+    pub threads: usize,
     pub segment_bytes: u64,
     /// Rows that are sorted in memory.
     pub arena_bytes: usize,
@@ -25,12 +27,20 @@ const BLOCK_MIN: u64 = 8 << 10;
 
 impl Sizes {
     /// For a file of `input_bytes`: arenas of three quarters of the memory for `threads`, and when these are gone six
-    /// tenths of it for `merges` at once.
+    /// tenths of it for `merges` at once. Fewer threads have larger arenas and make fewer runs: there are only so many
+    /// that one merge can read all runs, where that can be had. Else these are merged in groups, on twice the disk.
     pub fn new(input_bytes: u64, memory_bytes: u64, threads: usize, merges: usize) -> Self {
-        let threads = threads.max(1) as u64;
-        let arena = memory_bytes / 4 * 3 / threads;
+        let with = |threads| Self::with_threads(input_bytes, memory_bytes, threads, merges);
+        let mut fewer =
+            (1..=threads).rev().map(with).filter(|sizes| sizes.runs(input_bytes) <= sizes.runs_max() as u64);
+        fewer.next().unwrap_or_else(|| with(threads.max(1)))
+    }
+
+    fn with_threads(input_bytes: u64, memory_bytes: u64, threads: usize, merges: usize) -> Self {
+        let arena = memory_bytes / 4 * 3 / threads as u64;
         let buffers = memory_bytes / 10 * 6 / merges.max(1) as u64;
-        let wanted = (input_bytes / (SEGMENTS_PER_THREAD * threads)).min(SEGMENT_MAX).max(input_bytes / SEGMENTS);
+        let wanted =
+            (input_bytes / (SEGMENTS_PER_THREAD * threads as u64)).min(SEGMENT_MAX).max(input_bytes / SEGMENTS);
         // A cleaned row and its place in the arena are at most about twice as long as the row in the file; of a segment
         // that is larger than the arena, one run would be small.
         let wanted = wanted.min(arena / 2).max(SEGMENT_MIN);
@@ -38,10 +48,17 @@ impl Sizes {
         let segment_bytes = input_bytes.div_ceil(input_bytes.div_ceil(wanted).max(1)).max(1);
         #[cfg(feature = "faults")]
         let segment_bytes = if crate::faults::small_segments() { 16 << 10 } else { segment_bytes };
-        let runs = (input_bytes / segment_bytes).max(input_bytes.saturating_mul(2) / arena.max(1)) + 1;
-        let block = (buffers / runs).clamp(BLOCK_MIN, BLOCK_MAX);
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-        Self { segment_bytes, arena_bytes: size(arena), block_bytes: size(block), buffers_bytes: size(buffers) }
+        let sizes =
+            Self { threads, segment_bytes, arena_bytes: size(arena), block_bytes: 0, buffers_bytes: size(buffers) };
+        let block = (buffers / sizes.runs(input_bytes)).clamp(BLOCK_MIN, BLOCK_MAX);
+        Self { block_bytes: size(block), ..sizes }
+    }
+
+    /// About how many runs the file makes.
+    fn runs(&self, input_bytes: u64) -> u64 {
+        let arenas = input_bytes.saturating_mul(2) / self.arena_bytes.max(1) as u64;
+        (input_bytes / self.segment_bytes).max(arenas) + 1
     }
 
     /// Runs that one merge can read at once.
@@ -90,6 +107,18 @@ mod tests {
         let sizes = Sizes::new(50 << 30, 256 << 20, 2, 3);
         assert!(sizes.runs_max() as u64 >= (50 << 30) / sizes.segment_bytes, "{sizes:?}");
         assert!(sizes.segment_bytes as usize * 2 <= sizes.arena_bytes, "{sizes:?}");
+    }
+
+    #[test]
+    fn of_many_cores_only_so_many_clean_that_one_merge_reads_all_runs() {
+        for cores in 1..=64 {
+            let sizes = Sizes::new(50_000_000_000, 128 << 20, cores, 3);
+            assert!(sizes.runs(50_000_000_000) <= sizes.runs_max() as u64, "{cores} cores: {sizes:?}");
+            assert_eq!(sizes.threads, cores.min(3));
+            assert_eq!(Sizes::new(400 << 20, 128 << 20, cores, 3).threads, cores);
+        }
+        // Where no number of threads would do, all of them help.
+        assert_eq!(Sizes::new(50_000_000_000, 16 << 20, 8, 3).threads, 8);
     }
 
     #[test]

@@ -26,10 +26,10 @@ use crate::{
 };
 
 /// Cuts so small that every row meets one.
-const TINY: Sizes = Sizes { segment_bytes: 60, arena_bytes: 100, block_bytes: 30, buffers_bytes: 1 << 20 };
+const TINY: Sizes = Sizes { threads: 2, segment_bytes: 60, arena_bytes: 100, block_bytes: 30, buffers_bytes: 1 << 20 };
 /// Nothing is ever cut.
 const WHOLE: Sizes =
-    Sizes { segment_bytes: 1 << 20, arena_bytes: 1 << 20, block_bytes: 64 << 10, buffers_bytes: 1 << 20 };
+    Sizes { threads: 2, segment_bytes: 1 << 20, arena_bytes: 1 << 20, block_bytes: 64 << 10, buffers_bytes: 1 << 20 };
 
 fn job(source: impl Source + 'static, work: &Path) -> Job {
     Job {
@@ -120,8 +120,9 @@ fn rows() -> impl Strategy<Value = Vec<(String, String, u8)>> {
 fn sizes() -> impl Strategy<Value = Sizes> {
     // Two blocks' worth of buffers: merged in groups of two first.
     let buffers = prop_oneof![Just(1_usize), Just(1 << 20)];
-    (30..600_u64, 1..900_usize, 1..200_usize, buffers).prop_map(
-        |(segment_bytes, arena_bytes, block_bytes, buffers_bytes)| Sizes {
+    (1..5_usize, 30..600_u64, 1..900_usize, 1..200_usize, buffers).prop_map(
+        |(threads, segment_bytes, arena_bytes, block_bytes, buffers_bytes)| Sizes {
+            threads,
             segment_bytes,
             arena_bytes,
             block_bytes,
@@ -177,14 +178,13 @@ proptest! {
 
     #[test]
     fn ranges_hold_what_a_map_would_however_the_file_is_cut(
-        rows in rows(), sizes in sizes(), threads in 1..5_usize, ranges in 1..6_usize, replace: bool,
+        rows in rows(), sizes in sizes(), ranges in 1..6_usize, replace: bool,
         end in "\n|\r\n",
     ) {
         let existing = if replace { Existing::Replace } else { Existing::Keep };
         let place = TempDir::new().unwrap();
         let mut job = job(MemorySource(csv(&rows, &end)), place.path());
         job.options.existing = existing;
-        job.threads = threads;
         let file = prepare(job, sizes).unwrap();
         let (expected, conflicts) = oracle(&rows, existing);
 
@@ -223,13 +223,11 @@ proptest! {
 
     #[test]
     fn counts_and_rejects_depend_neither_on_the_cuts_nor_on_the_threads(
-        rows in rows(), sizes in sizes(), threads in 1..5_usize,
+        rows in rows(), sizes in sizes(),
     ) {
         let place = TempDir::new().unwrap();
         let bytes = csv(&rows, "\n");
-        let mut parallel = job(MemorySource(bytes.clone()), &place.path().join("a"));
-        parallel.threads = threads;
-        let cut = prepare(parallel, sizes).unwrap();
+        let cut = prepare(job(MemorySource(bytes.clone()), &place.path().join("a")), sizes).unwrap();
         let whole = prepare(job(MemorySource(bytes.clone()), &place.path().join("b")), WHOLE).unwrap();
         prop_assert_eq!(cut.cleaned(), whole.cleaned());
         prop_assert_eq!(&cut.cleaned().sha256, &sha256(&bytes));

@@ -5,6 +5,7 @@ use tempfile::TempDir;
 use super::{TINY, csv, gzip, job, prepare, read, sha256, some_rows};
 use crate::{
     error::{Kind, Service},
+    load::sizes::Sizes,
     rows::Existing,
     source::{FileSource, MemorySource},
     store::Bounds,
@@ -103,8 +104,7 @@ fn of_several_segments_that_fail_the_first_is_told() {
     let again = |bytes: &[u8]| {
         let mut job = job(MemorySource(bytes.into()), place.path());
         job.expected_sha256 = Some(sha256(&csv(&some_rows(200), "\n")));
-        job.threads = 4;
-        prepare(job, TINY)
+        prepare(job, Sizes { threads: 4, ..TINY })
     };
     drop(again(&bytes).unwrap());
     for number in 7..60 {
