@@ -49,7 +49,7 @@ fn a_missing_file_is_refused_by_its_name() {
 #[test]
 fn a_property_that_librdkafka_refuses_is_named_and_its_value_is_not_shown() {
     let place = Place::new();
-    place.file("Config.toml", "queue.kind = \"kafka\"\n");
+    place.file("Config.toml", "[queue]\nkind = \"kafka\"\nkafka.brokers = \"127.0.0.1:1\"\n");
     for (property, why) in [
         ("SASL_PASWORD", "error: [queue.kafka.properties] No such configuration property: \"sasl.pasword\"\nnext: "),
         ("SECURITY_PROTOCOL", "security.protocol"),

@@ -1,7 +1,10 @@
 //! The README's command lines, run as they stand there: in a shell, in the README's order, beside a server that has
 //! uploads; and those that set real services up, on real services.
 
-use std::{path::PathBuf, process::Stdio};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use serde_json::Value;
 use tokio::process::Command;
@@ -76,9 +79,12 @@ impl Scene {
 /// Puts what is there into the places of what the README shows; what is left that looks like a placeholder fails.
 pub fn filled(text: &str, server: &Server, id: &str) -> String {
     let mut filled = text.to_owned();
-    for (shown, real) in
-        [("http://127.0.0.1:9000", &*server.url), ("http://…", &*server.url), ("01a2", &id[..13]), ("UPLOAD", id)]
-    {
+    for (shown, real) in [
+        ("http://127.0.0.1:9000", &*server.url),
+        ("http://…", &*server.url),
+        ("01a22a61-99ec", &id[..13]),
+        ("UPLOAD", id),
+    ] {
         filled = filled.replace(shown, real);
     }
     let words = filled.split(|sign: char| !sign.is_alphanumeric()).map(|word| if word == "ID" { id } else { word });
@@ -170,7 +176,7 @@ async fn came_true(
     out: &str,
     before: &Value,
 ) {
-    let written = |name: &std::path::Path| std::fs::read_to_string(world.path().join(name)).unwrap();
+    let written = |name: &Path| std::fs::read_to_string(world.path().join(name)).unwrap();
     match command {
         Subcommand::Import(_) => {
             let upload = newest(server).await;
@@ -180,7 +186,7 @@ async fn came_true(
         Subcommand::Status(cli::Status { upload: None, .. }) => assert!(out.contains(&id[..13]), "`{line}`: {out}"),
         Subcommand::Status(_) => assert!(out.contains("rejected"), "`{line}`: {out}"),
         Subcommand::Rejects(cli::Rejects { output, .. }) => {
-            let rejects = output.as_deref().map_or(out.to_owned(), written);
+            let rejects = if output.as_os_str() == "-" { out.to_owned() } else { written(output) };
             assert!(rejects.starts_with("_line,_field,_reason,"), "`{line}`: {rejects}");
         }
         Subcommand::Fetch(cli::Fetch { output, .. }) => {
