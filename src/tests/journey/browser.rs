@@ -70,7 +70,7 @@ async fn send(browser: &Chromium) {
 /// Presses a button by its words, inside of what a selector finds.
 async fn press(browser: &Chromium, within: &str, words: &str) {
     let find = format!(
-        "[...document.querySelectorAll({})].find((one) => one.textContent.trim() === {} && !one.disabled)",
+        "[...document.querySelectorAll({})].find((one) => one.textContent.trim() === {} && !one.hasAttribute('aria-disabled'))",
         json!(format!("{within} button")),
         json!(words)
     );

@@ -77,6 +77,20 @@ impl Way {
         self.0.open.lock().await.shutdown().await;
     }
 
+    /// Cuts what is connected, and from now on answers everybody with this, as a proxy does that finds no server.
+    pub async fn answer(&self, answer: &'static [u8]) {
+        self.close().await;
+        let listener = TcpListener::bind(self.address()).await.unwrap();
+        self.0.open.lock().await.spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                // Who has left meanwhile misses it.
+                let _ = client.read(&mut [0; 1 << 14]).await;
+                let _ = client.write_all(answer).await;
+                let _ = client.shutdown().await;
+            }
+        });
+    }
+
     /// Closes by itself as soon as clients have sent so many bytes more; see `broken`.
     pub fn break_after(&self, bytes: u64) {
         self.0.left.store(bytes, Ordering::SeqCst);

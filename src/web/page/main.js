@@ -25,10 +25,12 @@ function acceptFiles() {
     if (event.dataTransfer.files.length && !$("upload").hidden) choose([...event.dataTransfer.files]);
   });
   $("send").addEventListener("click", singly(async () => {
+    const pressed = document.activeElement;
     const ready = await takeReady();
     const cards = ready.map(({ file, options, sample, twins, begun }) => enqueue({ file, options, sample, twins, begun }));
-    // The newest stands first.
-    if (document.activeElement === $("send")) cards.at(-1)?.focus();
+    // The newest stands first. Hidden, the button loses the focus.
+    const nowhere = [pressed, document.body].includes(document.activeElement);
+    if (pressed === $("send") && nowhere) cards.at(-1)?.focus();
   }));
 }
 

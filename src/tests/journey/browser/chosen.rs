@@ -63,6 +63,31 @@ async fn the_next_like_it_is_read_so_from_the_start(browser: &Chromium, world: &
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_changed_since_it_was_chosen_is_to_be_chosen_again() {
+    let world = World::embedded();
+    let server = world.serve().await;
+    let browser = Chromium::start().await;
+    open(&browser, &server.url).await;
+    let good = b"id,name,time_of_start\n1,Ada,2020-01-01T00:00:00Z\n";
+    let path = world.write("users.csv", good);
+    choose(&browser, std::slice::from_ref(&path)).await;
+    world.write("users.csv", [good, b"2,Bob,2020-01-01T00:00:00Z\n".as_slice()].concat());
+    let chosen = chosen("users.csv");
+    click(&browser, &format!("{chosen} summary")).await;
+    option(&browser, &chosen, "existing").await.select_by_value("replace").await.unwrap();
+    says(&browser, &format!("{chosen} .error"), "since it was chosen, and cannot be read any more").await;
+    press(&browser, &chosen, "Remove").await;
+    choose(&browser, &[path]).await;
+    send(&browser).await;
+    browser.find(&format!("{} .state.done", card("users.csv"))).await;
+    let focused = "document.activeElement.closest(\"article\")?.getAttribute(\"aria-label\")";
+    assert_eq!(browser.value(focused).await, "users.csv", "the focus follows what was sent");
+    assert_eq!(world.table().await.len(), 2);
+    only_refusals_are_severe(&browser, &[]).await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn times_that_need_a_format_are_read_in_the_one_that_is_pressed() {
     let world = World::embedded();
     let server = world.serve().await;

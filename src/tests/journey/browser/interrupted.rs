@@ -90,6 +90,58 @@ async fn a_cut_line_is_waited_for_and_the_upload_goes_on_by_itself() {
     browser.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_cannot_be_cancelled_stays_until_it_can() {
+    let world = World::embedded();
+    let server = world.serve().await;
+    let way = Way::to(server.url.strip_prefix("http://").unwrap(), 1);
+    way.open().await;
+    let browser = Chromium::start().await;
+    open(&browser, &format!("http://{}", way.address())).await;
+    let (path, _) = long_file(&world, "long.csv", MEGABYTES, 1);
+    slow_line(&browser, SLOW).await;
+    choose(&browser, &[path]).await;
+    send(&browser).await;
+    sends_for_a_while(&browser, "long.csv").await;
+    way.close().await;
+    says(&browser, &format!("{} .state", card("long.csv")), "No connection").await;
+    press(&browser, &card("long.csv"), "Cancel").await;
+    says(&browser, &format!("{} .error", card("long.csv")), "It is not cancelled").await;
+    assert_eq!(text(&browser, &format!("{} .state", card("long.csv"))).await, "Paused");
+    assert!(received(&server, "long.csv").await.is_some());
+    way.open().await;
+    press(&browser, &card("long.csv"), "Cancel").await;
+    browser.until(&format!("!document.querySelector({})", json!(card("long.csv")))).await;
+    assert_eq!(received(&server, "long.csv").await, None);
+    only_refusals_are_severe(&browser, &[("", "ERR_")]).await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answers_of_somebody_between_end_no_upload() {
+    let world = World::embedded();
+    let server = world.serve().await;
+    let way = Way::to(server.url.strip_prefix("http://").unwrap(), 1);
+    way.open().await;
+    let browser = Chromium::start().await;
+    open(&browser, &format!("http://{}", way.address())).await;
+    let (path, rows) = long_file(&world, "long.csv", MEGABYTES, 1);
+    slow_line(&browser, SLOW).await;
+    choose(&browser, &[path]).await;
+    send(&browser).await;
+    sends_for_a_while(&browser, "long.csv").await;
+    way.answer(b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\nConnection: close\r\n\r\nnot here\n").await;
+    says(&browser, &format!("{} .waiting", card("long.csv")), "The server answered with status 404").await;
+    way.close().await;
+    way.open().await;
+    slow_line(&browser, None).await;
+    browser.find(&format!("{} .state.done", card("long.csv"))).await;
+    stored(&server, "long.csv", rows).await;
+    assert_eq!(server.list().await["uploads"].as_array().unwrap().len(), 1, "it is one upload");
+    only_refusals_are_severe(&browser, &[("", "ERR_"), ("", "404")]).await;
+    browser.close().await;
+}
+
 /// Begins an upload and leaves the page.
 async fn begin_and_reload(browser: &Chromium, server: &Server, path: &std::path::Path) -> u64 {
     slow_line(browser, SLOW).await;
