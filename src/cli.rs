@@ -166,6 +166,9 @@ pub struct Import {
     /// Leave the work to the workers, and only wait for it
     #[arg(long)]
     pub announce: bool,
+    /// Only read and clean the files, and say what would become of their rows; no service is asked
+    #[arg(long, conflicts_with_all = ["announce", "name"])]
+    pub dry_run: bool,
     /// No progress, only the result
     #[arg(short, long)]
     pub quiet: bool,

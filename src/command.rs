@@ -20,6 +20,7 @@ pub mod again;
 pub mod cancel;
 pub mod config;
 pub mod db;
+pub mod dry_run;
 pub mod fetch;
 pub mod follow;
 pub mod generate;
@@ -151,6 +152,7 @@ async fn on_services(layers: Layers, command: Command) -> Result<Exit> {
     let config = Arc::new(config);
     match command {
         Command::Health => return health::run(&config).await,
+        Command::Import(args) if args.dry_run => return dry_run::run(&config, &args).await,
         Command::Serve(args) => return serve::run(config, args.worker).await,
         Command::Worker => return worker::run(config).await,
         Command::SparkClean => return spark::clean(config).await,

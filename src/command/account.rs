@@ -4,7 +4,7 @@ use super::output::{self, counted, grouped, printable};
 use crate::{
     error::Result,
     pipeline::process::remarks_of,
-    upload::{State, Upload},
+    upload::{Cleaned, State, Upload},
 };
 
 /// At most this many reasons are listed; the rest is in the rejects file.
@@ -52,7 +52,13 @@ pub fn sentence(upload: &Upload) -> String {
 /// Reasons, remarks and what can be done, a line each.
 pub fn details(upload: &Upload) -> Vec<String> {
     let mut lines = Vec::new();
-    lines.extend(reasons(upload));
+    if let Some(cleaned) = upload.cleaned.as_ref().filter(|cleaned| cleaned.rejected > 0) {
+        lines.extend(reasons(cleaned));
+        // The failure's own next step names them, too.
+        if upload.state != State::Failed {
+            lines.push(format!("rejected rows: userdata rejects {} -o rejects.csv", upload.id()));
+        }
+    }
     lines.extend(remarks_of(upload).iter().map(|remark| printable(remark)));
     if upload.state == State::Failed
         && let Some(next) = upload.failure.as_ref().and_then(|failure| failure.next.as_deref())
@@ -62,8 +68,8 @@ pub fn details(upload: &Upload) -> Vec<String> {
     lines
 }
 
-fn reasons(upload: &Upload) -> Vec<String> {
-    let Some(cleaned) = upload.cleaned.as_ref().filter(|cleaned| cleaned.rejected > 0) else { return Vec::new() };
+/// Why rows were rejected, a line each.
+pub fn reasons(cleaned: &Cleaned) -> Vec<String> {
     let mut lines: Vec<String> = cleaned
         .reasons
         .iter()
@@ -78,10 +84,6 @@ fn reasons(upload: &Upload) -> Vec<String> {
     if cleaned.reasons.len() > REASONS {
         lines.push(format!("  and {} other reasons", cleaned.reasons.len() - REASONS));
     }
-    // The failure's own next step names them, too.
-    if upload.state != State::Failed {
-        lines.push(format!("rejected rows: userdata rejects {} -o rejects.csv", upload.id()));
-    }
     lines
 }
 
@@ -90,7 +92,7 @@ mod tests {
     use super::*;
     use crate::{
         command::table::tests::upload,
-        upload::{Cleaned, Counts, Failure, ReasonCount},
+        upload::{Counts, Failure, ReasonCount},
     };
 
     fn done() -> Upload {

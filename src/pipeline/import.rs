@@ -1,7 +1,10 @@
 //! Files at hand go through the same door: one below an allowed folder is registered where it is, anything else goes
 //! into the spool first. The work is done by this process, claimed from the beginning.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -33,29 +36,16 @@ impl Pipeline {
         offer: Offer,
         stop: &CancellationToken,
     ) -> Result<NewUpload> {
-        let unreadable = |error| {
-            Error::fatal("usage", format!("reading {}", path.display()))
-                .because(error)
-                .next("name a file that is there and that this user may read")
-        };
-        let metadata = tokio::fs::metadata(path).await.map_err(unreadable)?;
-        if metadata.is_dir() {
-            return Err(Error::fatal("usage", format!("{} is a folder", path.display())).next("name the files in it"));
-        }
-        if !metadata.is_file() {
-            let text = format!("{} is not a regular file", path.display());
-            return Err(Error::fatal("usage", text).next(format!("read it as: userdata import - < {}", path.display())));
-        }
-        let real = path.canonicalize().map_err(unreadable)?;
+        let (real, size) = regular_file(path).await?;
         if !worker.reach().allows(&real) {
-            let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-            let offer = Offer { size: Some(metadata.len()), ..offer };
+            let file = tokio::fs::File::open(path).await.map_err(|error| unreadable(path, error))?;
+            let offer = Offer { size: Some(size), ..offer };
             return self.take_stream(ReaderStream::with_capacity(file, 1 << 20), offer, stop).await;
         }
         let file = FileSource(real.clone());
         let mut sniffer = Sniffer::new(&offer.options);
         let head = source::head(&file, usize::try_from(sniffer.most()).unwrap_or(usize::MAX)).await?;
-        let complete = head.len() as u64 == metadata.len();
+        let complete = head.len() as u64 == size;
         if !sniffer.add(&head)? && complete {
             sniffer.end()?;
         }
@@ -65,7 +55,7 @@ impl Pipeline {
             id: UploadId::new(),
             filename: offer.filename,
             media_type: offer.media_type,
-            size: metadata.len(),
+            size,
             sha256: None,
             sample: None,
             sender: offer.sender,
@@ -140,4 +130,25 @@ impl Pipeline {
             }
         }
     }
+}
+
+/// A regular file's place and size, bytes. `Fatal`, code `usage`, when it is none.
+pub async fn regular_file(path: &Path) -> Result<(PathBuf, u64)> {
+    let metadata = tokio::fs::metadata(path).await.map_err(|error| unreadable(path, error))?;
+    let shown = path.display();
+    if metadata.is_dir() {
+        return Err(Error::fatal("usage", format!("{shown} is a folder")).next("name the files in it"));
+    }
+    if !metadata.is_file() {
+        let text = format!("{shown} is not a regular file");
+        return Err(Error::fatal("usage", text).next(format!("read it as: userdata import - < {shown}")));
+    }
+    let real = path.canonicalize().map_err(|error| unreadable(path, error))?;
+    Ok((real, metadata.len()))
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Error {
+    Error::fatal("usage", format!("reading {}", path.display()))
+        .because(error)
+        .next("name a file that is there and that this user may read")
 }

@@ -209,10 +209,7 @@ impl Connection {
             () = shutdown.cancelled() => return,
         };
         match accepted {
-            Ok(Ok((stream, http2))) => {
-                self.builder = if http2 { self.builder.http2_only() } else { self.builder.http1_only() };
-                self.serve(stream, peer).await;
-            }
+            Ok(Ok(stream)) => self.serve(stream, peer).await,
             Ok(Err(error)) => debug!(%peer, %error, "a TLS handshake failed"),
             Err(_) => debug!(%peer, "a TLS handshake did not end in time"),
         }

@@ -47,13 +47,11 @@ impl Tls {
         Ok(Arc::new(Self { files: files.clone(), current }))
     }
 
-    /// Secures a connection; gives it with whether it speaks HTTP/2. Its caller sets the deadline.
-    pub async fn accept(&self, stream: TcpStream) -> io::Result<(TlsStream<TcpStream>, bool)> {
+    /// Secures a connection. Its caller sets the deadline.
+    pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let stream = hello.into_stream(current).await?;
-        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        Ok((stream, http2))
+        hello.into_stream(current).await
     }
 
     /// Takes up changed files until `stop`.

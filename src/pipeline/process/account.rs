@@ -1,11 +1,12 @@
 //! The account of an upload's rows: sums over its ranges, and the receipt.
 
 use crate::{
+    error::{Error, Result},
     receipt::Receipt,
-    rows::{Existing, RULES},
+    rows::{Existing, RULES, RowOptions},
     store::Part,
     upload::{Cleaned, Counts, State, Stored, TimeCounts, Upload},
-    wording::counted,
+    wording::{counted, grouped},
 };
 
 pub fn sum(parts: &[Part]) -> Stored {
@@ -71,7 +72,7 @@ fn remarks(upload: &Upload, cleaned: &Cleaned, counts: &Counts, state: State) ->
         let ids = counted(counts.conflicting, "id comes", "ids come");
         remarks.push(format!("{ids} more than once with different names or times; the {line} line was taken"));
     }
-    remarks.extend(other_options(upload, cleaned));
+    remarks.extend(other_options(&again(upload), options, cleaned));
     // Formats without an offset are read in the zone as well.
     let formats = cleaned.times.formats.iter().filter(|(format, _)| !has_offset(format)).map(|(_, count)| count);
     let assumed = cleaned.times.zone + formats.sum::<u64>();
@@ -88,9 +89,36 @@ fn remarks(upload: &Upload, cleaned: &Cleaned, counts: &Counts, state: State) ->
 
 const SEVERAL_STAY: &str = "ids were in the table already and stay as they were";
 
-/// How rows that were rejected could be read after all, and the command that does it.
-pub fn other_options(upload: &Upload, cleaned: &Cleaned) -> Vec<String> {
-    other_encoding(upload, cleaned).into_iter().chain(other_formats(upload, cleaned)).collect()
+/// How rows that were rejected could be read after all, and the command that does it: this one, with other flags.
+pub fn other_options(command: &str, options: &RowOptions, cleaned: &Cleaned) -> Vec<String> {
+    let encoding = other_encoding(command, options, cleaned);
+    encoding.into_iter().chain(other_formats(command, options, cleaned)).collect()
+}
+
+pub const TOO_MANY_REJECTS: &str = "too_many_rejects";
+
+/// Whether a file whose rows are so may be stored; `Rejected` when not.
+pub fn may_be_stored(options: &RowOptions, cleaned: &Cleaned) -> Result<()> {
+    let (read, rejected, limit) = (cleaned.read, cleaned.rejected, options.max_rejects);
+    if read > 0 && cleaned.good == 0 {
+        let text = match read {
+            1 => "its only row is a reject; nothing was stored".into(),
+            _ => format!("all its {} rows are rejects; nothing was stored", grouped(read)),
+        };
+        return Err(Error::rejected("no_good_rows", text));
+    }
+    if limit.allows(rejected, read) {
+        return Ok(());
+    }
+    let (read, rejected) = (grouped(read), grouped(rejected));
+    let text =
+        format!("{rejected} of {read} rows are rejects, more than max_rejects ({limit}) allows; nothing was stored");
+    Err(Error::rejected(TOO_MANY_REJECTS, text))
+}
+
+/// The command that loads an upload's bytes once more.
+pub fn again(upload: &Upload) -> String {
+    format!("userdata again {}", upload.id())
 }
 
 /// What a person should see beside the numbers of an upload, whatever became of it; but for what a failure's next step
@@ -100,24 +128,25 @@ pub fn remarks_of(upload: &Upload) -> Vec<String> {
         return receipt.remarks.clone();
     }
     let next = upload.failure.as_ref().and_then(|failure| failure.next.as_deref()).unwrap_or_default();
-    let found = upload.cleaned.iter().flat_map(|cleaned| other_options(upload, cleaned));
+    let options = |cleaned| other_options(&again(upload), &upload.new.options, cleaned);
+    let found = upload.cleaned.iter().flat_map(options);
     found.filter(|remark| !next.contains(remark)).collect()
 }
 
-fn other_encoding(upload: &Upload, cleaned: &Cleaned) -> Option<String> {
-    let (id, encoding) = (upload.id(), upload.new.options.encoding.name());
+fn other_encoding(command: &str, options: &RowOptions, cleaned: &Cleaned) -> Option<String> {
+    let encoding = options.encoding.name();
     let rows = counted(cleaned.undecodable, "row is", "rows are");
     match &cleaned.looks_like {
         _ if cleaned.undecodable == 0 => None,
         Some(label) => {
-            Some(format!("{rows} not {encoding}; the file looks like {label}: userdata again {id} --encoding {label}"))
+            Some(format!("{rows} not {encoding}; the file looks like {label}: {command} --encoding {label}"))
         }
-        None => Some(format!("{rows} not {encoding}; name the encoding: userdata again {id} --encoding LABEL")),
+        None => Some(format!("{rows} not {encoding}; name the encoding: {command} --encoding LABEL")),
     }
 }
 
 /// The command names the formats that hold already, too: they are given all or none.
-fn other_formats(upload: &Upload, cleaned: &Cleaned) -> Option<String> {
+fn other_formats(command: &str, options: &RowOptions, cleaned: &Cleaned) -> Option<String> {
     let wanted = &cleaned.format_wanted;
     let times = counted(wanted.rows, "time is", "times are");
     let (names, format) = match &*wanted.formats {
@@ -125,9 +154,9 @@ fn other_formats(upload: &Upload, cleaned: &Cleaned) -> Option<String> {
         [one] => (format!("{one} reads {}", if wanted.rows == 1 { "it" } else { "them all" }), quoted(one)),
         several => (format!("{}, as you know", several.join(" or ")), "FORMAT".into()),
     };
-    let before = upload.new.options.formats.iter().map(|format| quoted(format));
+    let before = options.formats.iter().map(|format| quoted(format));
     let flags: String = before.chain([format]).map(|format| format!(" --formats {format}")).collect();
-    Some(format!("{times} read only with a format; {names}: userdata again {}{flags}", upload.id()))
+    Some(format!("{times} read only with a format; {names}: {command}{flags}"))
 }
 
 /// As a shell takes it for one word.
@@ -248,7 +277,8 @@ mod tests {
         let mut upload = upload("users.csv", State::Done);
         upload.new.options.formats = vec!["%Y o'clock".into()];
         let format_wanted = FormatWanted { rows: 1, formats: vec!["%d.%m.%Y".into()] };
-        let told = other_options(&upload, &Cleaned { format_wanted, ..Cleaned::default() }).remove(0);
+        let cleaned = Cleaned { format_wanted, ..Cleaned::default() };
+        let told = other_options(&again(&upload), &upload.new.options, &cleaned).remove(0);
         assert!(told.ends_with(r"--formats '%Y o'\''clock' --formats '%d.%m.%Y'"), "{told}");
     }
 }

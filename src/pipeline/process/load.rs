@@ -18,7 +18,6 @@ use crate::{
     rows::{GZIP_HEAD_BYTES, is_gzip},
     source::{self, Source},
     upload::{Cleaned, Counts, Stage, State, Stored, Unit, Upload},
-    wording::grouped,
 };
 
 /// Whether it pays to clean a file while it is being archived.
@@ -122,27 +121,15 @@ fn room_for(job: &Job, bytes: u64) -> Result<Option<Room>> {
 }
 
 fn may_be_stored(upload: &Upload, cleaned: &Cleaned) -> Result<()> {
-    let (read, rejected) = (cleaned.read, cleaned.rejected);
-    let mend = format!("mend the rejected rows and send them: userdata rejects {} -o rejects.csv", upload.id());
-    let see = account::other_options(upload, cleaned).into_iter().chain([mend]).collect::<Vec<_>>().join("; or ");
-    if read > 0 && cleaned.good == 0 {
-        let text = match read {
-            1 => "its only row is a reject; nothing was stored".into(),
-            _ => format!("all its {} rows are rejects; nothing was stored", grouped(read)),
-        };
-        return Err(Error::rejected("no_good_rows", text).next(see));
+    let (id, options) = (upload.id(), &upload.new.options);
+    let Err(refusal) = account::may_be_stored(options, cleaned) else { return Ok(()) };
+    let mend = format!("mend the rejected rows and send them: userdata rejects {id} -o rejects.csv");
+    let others = account::other_options(&account::again(upload), options, cleaned);
+    let mut see = others.into_iter().chain([mend]).collect::<Vec<_>>().join("; or ");
+    if refusal.code == account::TOO_MANY_REJECTS {
+        see += &format!(", or allow more: userdata retry {id} --max-rejects N");
     }
-    if !upload.new.options.max_rejects.allows(rejected, read) {
-        let limit = upload.new.options.max_rejects;
-        let text = format!(
-            "{} of {} rows are rejects, more than max_rejects ({limit}) allows; nothing was stored",
-            grouped(rejected),
-            grouped(read)
-        );
-        let see = format!("{see}, or allow more: userdata retry {} --max-rejects N", upload.id());
-        return Err(Error::rejected("too_many_rejects", text).next(see));
-    }
-    Ok(())
+    Err(refusal.next(see))
 }
 
 /// Every good row must be accounted for by the ranges: a lost block cannot hide as a duplicate.

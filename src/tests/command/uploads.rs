@@ -194,6 +194,29 @@ fn of_several_files_each_is_told_and_the_worst_gives_the_exit_code() {
 }
 
 #[test]
+fn a_dry_run_says_what_would_become_of_the_rows_and_changes_nothing() {
+    let place = Place::new();
+    let example = place.run("example").code(0).out();
+    place.file("example.csv", &example).file("german.csv", "id;name;time_of_start\n1;a;01.02.2024\n2;b;31.01.2024\n");
+    // No service is asked: none of these runs.
+    place
+        .file("Config.toml", "[queue]\nkind = \"kafka\"\nkafka.brokers = \"127.0.0.1:1\"\n[store]\nkind = \"mysql\"\nmysql.host = \"127.0.0.1\"\nmysql.port = 1\nmysql.user = \"nobody\"\n");
+    let ran = place.run("import --dry-run example.csv").code(3).err_has("e.g. line 17: \"03/04/2017\"");
+    ran.out_has("example.csv: 21 rows read, 12 users would be stored unless the table has them, 1 row repeats an id")
+        .out_has("8 rejected. Nothing was stored.\n");
+    place
+        .run("import --dry-run german.csv")
+        .code(1)
+        .err_has("userdata import german.csv --formats '%d-%m-%y %H:%M:%S' --formats '%d.%m.%Y'")
+        .err_has("error: german.csv: all its 2 rows are rejects");
+    place.run("import --dry-run german.csv --formats %d.%m.%Y").code(0).out_has("2 users would be stored");
+    place.run("import --dry-run example.csv --max-rejects 7").code(1).err_has("8 of 21 rows are rejects");
+    place.run("import --dry-run - none.csv").code(2).err_has("standard input is read once").err_has("reading none.csv");
+    let left: Vec<_> = std::fs::read_dir(place.path().join("data/work")).unwrap().collect();
+    assert!(left.is_empty() && !place.path().join("data/spool").exists(), "{left:?}");
+}
+
+#[test]
 fn standard_input_is_imported_under_the_name_given() {
     let place = Place::new();
     let mut command = place.command("import - --name piped.csv -q");
