@@ -19,7 +19,7 @@ use crate::{
     meter::Meter,
     pipeline::{
         import::regular_file,
-        process::{may_be_stored, other_options},
+        process::{assumed, may_be_stored, other_options},
         work::WorkFolder,
     },
     rows::{Existing, RowOptions},
@@ -110,8 +110,9 @@ fn tell(file: &str, options: &RowOptions, clean: &CleanFile, distinct: u64) -> R
     account::reasons(cleaned).into_iter().for_each(output::message);
     let command = format!("userdata import {}", printable(file));
     other_options(&command, options, cleaned).iter().for_each(|remark| output::message(printable(remark)));
-    if cleaned.times.zone > 0 {
-        let times = counted(cleaned.times.zone, "time has", "times have");
+    let assumed = assumed(&cleaned.times);
+    if assumed > 0 {
+        let times = counted(assumed, "time has", "times have");
         output::message(format_args!("{times} no offset and would count as {}; another: --zone ZONE", options.zone));
     }
     may_be_stored(options, cleaned)?;

@@ -17,7 +17,7 @@ pub async fn run(pipeline: &Pipeline, args: &Fetch) -> Result<Exit> {
     let expected = known_hash(&upload);
     let accept = |copied: &save::Copied| compare(&source.name(), &upload, expected, copied);
     save::content(&args.output, &source.name(), &mut content, accept).await?;
-    let (shown, size) = (args.output.display(), output::bytes(upload.new.size));
+    let (shown, size) = (save::named(&args.output), output::bytes(upload.new.size));
     match expected {
         Some(hash) => output::message(format_args!("{shown}: {size}, as received (SHA-256 {hash})")),
         None => output::message(format_args!(

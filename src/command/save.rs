@@ -18,6 +18,9 @@ use crate::{
     hash::{Hasher, WholeSha256},
 };
 
+/// What `-o` calls it.
+const STANDARD_OUTPUT: &str = "-";
+
 /// What has been copied.
 pub struct Copied {
     pub bytes: u64,
@@ -34,6 +37,11 @@ enum Target {
     File(PathBuf),
 }
 
+/// How messages call it.
+pub fn named(path: &Path) -> String {
+    if path == Path::new(STANDARD_OUTPUT) { "standard output".into() } else { path.display().to_string() }
+}
+
 /// Writes content to `path`, `-` being standard output. A file is written under another name first; it gets its own when
 /// everything is on disk and `accept` has nothing against it. `what` is copied, for messages.
 pub async fn content(
@@ -42,9 +50,9 @@ pub async fn content(
     content: &mut (dyn AsyncRead + Send + Unpin),
     accept: impl FnOnce(&Copied) -> Result<()>,
 ) -> Result<()> {
-    let shown = path.display().to_string();
+    let shown = named(path);
     let copied = match target(path, &shown).await? {
-        Target::StandardOutput => copy("standard output", what, content, &mut tokio::io::stdout()).await?,
+        Target::StandardOutput => copy(&shown, what, content, &mut tokio::io::stdout()).await?,
         Target::Other(mut out) => copy(&shown, what, content, &mut out).await?,
         Target::File(path) => return file(&path, &shown, what, content, accept).await,
     };
@@ -52,7 +60,7 @@ pub async fn content(
 }
 
 async fn target(path: &Path, shown: &str) -> Result<Target> {
-    if path == Path::new("-") {
+    if path == Path::new(STANDARD_OUTPUT) {
         return Ok(Target::StandardOutput);
     }
     match fs::metadata(path).await {

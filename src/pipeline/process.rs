@@ -26,7 +26,7 @@ use self::{
 };
 
 pub use self::{
-    account::{may_be_stored, other_options, receipt, remarks_of},
+    account::{assumed, may_be_stored, other_options, receipt, remarks_of},
     archive::{base_name, remove_begun},
 };
 

@@ -73,9 +73,7 @@ fn remarks(upload: &Upload, cleaned: &Cleaned, counts: &Counts, state: State) ->
         remarks.push(format!("{ids} more than once with different names or times; the {line} line was taken"));
     }
     remarks.extend(other_options(&again(upload), options, cleaned));
-    // Formats without an offset are read in the zone as well.
-    let formats = cleaned.times.formats.iter().filter(|(format, _)| !has_offset(format)).map(|(_, count)| count);
-    let assumed = cleaned.times.zone + formats.sum::<u64>();
+    let assumed = assumed(&cleaned.times);
     if assumed > 0 {
         let (times, zone) = (counted(assumed, "time has", "times have"), options.zone);
         remarks.push(format!(
@@ -85,6 +83,12 @@ fn remarks(upload: &Upload, cleaned: &Cleaned, counts: &Counts, state: State) ->
     }
     remarks.extend(clock_changes(&cleaned.times));
     remarks
+}
+
+/// Times of which only the option told the zone. Formats without an offset are read in it as well.
+pub fn assumed(times: &TimeCounts) -> u64 {
+    let formats = times.formats.iter().filter(|(format, _)| !has_offset(format)).map(|(_, count)| count);
+    times.zone + formats.sum::<u64>()
 }
 
 const SEVERAL_STAY: &str = "ids were in the table already and stay as they were";
