@@ -178,6 +178,10 @@ async fn came_true(
 ) {
     let written = |name: &Path| std::fs::read_to_string(world.path().join(name)).unwrap();
     match command {
+        Subcommand::Import(cli::Import { dry_run: true, .. }) => {
+            assert!(out.contains("Nothing was stored"), "`{line}`: {out}");
+            assert_eq!(newest(server).await["id"], before["id"], "`{line}` made an upload");
+        }
         Subcommand::Import(_) => {
             let upload = newest(server).await;
             assert_ne!(upload["id"], before["id"], "`{line}` made no upload");
