@@ -25,6 +25,12 @@ impl UploadId {
     pub fn new() -> Self {
         Self(Uuid::now_v7())
     }
+
+    /// When it was made; others may choose ids that do not tell.
+    pub fn made_ms(self) -> Option<EpochMs> {
+        let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+        EpochMs::try_from(seconds * 1000 + u64::from(nanos) / 1_000_000).ok()
+    }
 }
 
 impl fmt::Display for UploadId {

@@ -14,19 +14,20 @@ use crate::{
     blocking,
     cli::Import,
     config::Config,
+    disk::Disks,
     error::{Error, Result},
     load::{CleanFile, Job},
     meter::Meter,
     pipeline::{
         import::regular_file,
-        process::{assumed, may_be_stored, other_options},
+        process::{assumed, may_be_stored, other_options, room},
         work::WorkFolder,
     },
     rows::{Existing, RowOptions},
     shutdown,
     source::FileSource,
     store::Bounds,
-    upload::UploadId,
+    upload::{Cleaned, UploadId},
 };
 
 pub async fn run(config: &Config, args: &Import) -> Result<Exit> {
@@ -37,8 +38,8 @@ pub async fn run(config: &Config, args: &Import) -> Result<Exit> {
     let mut worst = Exit::Done;
     for file in &args.files {
         let shown = file.display().to_string();
-        let told = match cleaned(config, &options, &work, file, args.quiet, &stop).await {
-            Ok((clean, distinct)) => tell(&shown, &options, &clean, distinct),
+        let told = match clean(config, &options, &work, file, args.quiet, &stop).await {
+            Ok((cleaned, distinct)) => tell(&shown, &options, &cleaned, distinct),
             Err(error) => Err(error),
         };
         worst = worst.worst(told.unwrap_or_else(|error| {
@@ -52,25 +53,27 @@ pub async fn run(config: &Config, args: &Import) -> Result<Exit> {
     Ok(worst)
 }
 
-/// The file with its rows clean and sorted, and how many ids it has.
-async fn cleaned(
+/// What is in a file, and how many ids.
+async fn clean(
     config: &Config,
     options: &RowOptions,
     work: &WorkFolder,
     file: &Path,
     quiet: bool,
     stop: &CancellationToken,
-) -> Result<(CleanFile, u64)> {
+) -> Result<(Cleaned, u64)> {
     if file == Path::new("-") {
         let text = "standard input is read once, and a dry run reads twice";
         return Err(Error::fatal("usage", text).next("write it into a file first"));
     }
-    let (path, _) = regular_file(file).await?;
+    let (path, size) = regular_file(file).await?;
+    let (source, work) = (Arc::new(FileSource(path)), work.of(UploadId::new()));
+    let _room = room(&Disks::default(), &work, size, source.as_ref()).await?;
     let meter = Meter::default();
     let job = Job {
-        source: Arc::new(FileSource(path)),
+        source,
         options: options.clone(),
-        work: work.of(UploadId::new()),
+        work: work.clone(),
         memory_bytes: config.worker.memory_bytes,
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         merges: 1,
@@ -82,8 +85,10 @@ async fn cleaned(
     let mut line = Line::new(&file.display().to_string(), quiet);
     let view = || View { state: "reading".into(), progress: meter.progress() };
     let clean = follow::work(&mut line, view, CleanFile::prepare(job)).await?;
-    let counted = blocking::run(move || distinct(&clean).map(|ids| (clean, ids))).await;
-    counted.map_err(|panic| Error::fatal("panic", "counting the ids").because(panic))?
+    let found = clean.cleaned().clone();
+    let distinct = blocking::run(move || distinct(&clean)).await;
+    CleanFile::remove(&work);
+    Ok((found, distinct.map_err(|panic| Error::fatal("panic", "counting the ids").because(panic))??))
 }
 
 fn distinct(clean: &CleanFile) -> Result<u64> {
@@ -95,8 +100,7 @@ fn distinct(clean: &CleanFile) -> Result<u64> {
     Ok(ids)
 }
 
-fn tell(file: &str, options: &RowOptions, clean: &CleanFile, distinct: u64) -> Result<Exit> {
-    let cleaned = clean.cleaned();
+fn tell(file: &str, options: &RowOptions, cleaned: &Cleaned, distinct: u64) -> Result<Exit> {
     let line = if options.existing == Existing::Keep { "first" } else { "last" };
     let repeated = counted(cleaned.good - distinct, "row repeats an id", "rows repeat ids");
     output::line(format_args!(

@@ -47,8 +47,8 @@ pub async fn run(pipeline: Arc<Pipeline>, args: &Import) -> Result<Exit> {
         }
     }
     // Where no server runs, nobody else does.
-    if let Err(error) = sweep::clean_spool(&pipeline).await {
-        output::message(format_args!("the spool was not cleaned: {error}"));
+    if let Err(error) = sweep::remove_overdue(&pipeline).await {
+        output::message(format_args!("what was kept long enough stays in the spool: {error}"));
     }
     pipeline.queue.close().await;
     Ok(worst)

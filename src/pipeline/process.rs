@@ -28,6 +28,7 @@ use self::{
 pub use self::{
     account::{assumed, may_be_stored, other_options, receipt, remarks_of},
     archive::{base_name, remove_begun},
+    load::room,
 };
 
 mod account;

@@ -85,15 +85,14 @@ impl Kafka {
 
 /// Whatever a property is called, its value may be a secret, under a name that is misspelt: no message shows it.
 fn refused(error: KafkaError) -> Error {
-    let why = match &error {
-        KafkaError::ClientConfig(_, why, name, value) if why.contains(name) || value.is_empty() => why.clone(),
-        KafkaError::ClientConfig(_, why, name, _) => format!("{name}: {why}"),
-        KafkaError::ClientCreation(why) => why.clone(),
+    let why = match error {
+        KafkaError::ClientConfig(_, why, name, value) => {
+            // Where librdkafka tells the value, it is in quotes.
+            let why = why.replace(&format!("\"{value}\""), "\"***\"");
+            if why.contains(&name) { why } else { format!("{name}: {why}") }
+        }
+        KafkaError::ClientCreation(why) => why,
         other => other.to_string(),
-    };
-    let why = match &error {
-        KafkaError::ClientConfig(_, _, _, value) if !value.is_empty() => why.replace(value.as_str(), "***"),
-        _ => why,
     };
     Error::fatal("configuration", format!("[queue.kafka.properties] {why}"))
         .next("their names and values: CONFIGURATION.md of librdkafka")

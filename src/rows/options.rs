@@ -1,8 +1,8 @@
 //! What a sender may say about a file: the `[rows]` keys, as configuration, query parameter, form field and flag.
 //! Every value has one text form, read by `RowOptions::set` and written by serde.
 
-#[cfg(test)]
-mod tests;
+mod columns;
+mod max_rejects;
 
 use std::{fmt, str::FromStr};
 
@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::time::Format;
+pub use columns::Columns;
+pub use max_rejects::MaxRejects;
 
 /// Effective value of every `[rows]` key. What a newer version added to an info file or ledger is ignored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -195,6 +197,7 @@ macro_rules! as_text {
         }
     };
 }
+use as_text;
 
 /// A field delimiter: one ASCII byte, neither quote nor line end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,79 +229,6 @@ impl FromStr for Delimiter {
     }
 }
 
-/// Which column holds what: a header's name, or a position from 1 where there is no header.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Columns {
-    pub id: String,
-    pub name: String,
-    pub time_of_start: String,
-}
-
-impl Default for Columns {
-    fn default() -> Self {
-        Self { id: "id".into(), name: "name".into(), time_of_start: "time_of_start".into() }
-    }
-}
-
-impl Columns {
-    /// Reads `id=Kunde,time_of_start=Beginn`; what is not named stays.
-    fn set(&mut self, text: &str) -> Result<(), OptionError> {
-        for pair in text.split(',') {
-            let (field, column) = pair.split_once('=').unwrap_or((pair, ""));
-            let column = column.trim();
-            if column.is_empty() {
-                return Err(OptionError(format!("columns \"{text}\" is not of the form id=COLUMN,name=COLUMN")));
-            }
-            match field.trim() {
-                "id" => self.id = column.into(),
-                "name" => self.name = column.into(),
-                "time_of_start" => self.time_of_start = column.into(),
-                other => {
-                    return Err(OptionError(format!(
-                        "columns names the field \"{other}\"; the fields are id, name, time_of_start"
-                    )));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Positions from 0 without a header: those given, else 1, 2, 3.
-    pub fn positions(&self) -> Result<[usize; 3], OptionError> {
-        let default = Self::default();
-        let fields = [
-            (&self.id, &default.id, 0),
-            (&self.name, &default.name, 1),
-            (&self.time_of_start, &default.time_of_start, 2),
-        ];
-        let mut positions = [0; 3];
-        for (place, (column, unset, position)) in positions.iter_mut().zip(fields) {
-            *place = match column.parse::<usize>() {
-                _ if column == unset => position,
-                Ok(number) if number > 0 => number - 1,
-                _ => {
-                    return Err(OptionError(format!(
-                        "column \"{column}\" is not a position (1, 2, …), and there is no header"
-                    )));
-                }
-            };
-        }
-        Ok(positions)
-    }
-
-    fn check(&self, header: bool) -> Result<(), OptionError> {
-        let distinct = if header {
-            let keys = [&self.id, &self.name, &self.time_of_start].map(|name| name.to_lowercase());
-            keys[0] != keys[1] && keys[0] != keys[2] && keys[1] != keys[2]
-        } else {
-            let [id, name, time] = self.positions()?;
-            id != name && id != time && name != time
-        };
-        if distinct { Ok(()) } else { Err(OptionError("columns names one column for two fields".into())) }
-    }
-}
-
 /// Which row wins when an id comes twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 #[schema(rename_all = "snake_case")]
@@ -327,48 +257,6 @@ impl FromStr for Existing {
             "keep" => Ok(Self::Keep),
             "replace" => Ok(Self::Replace),
             _ => Err(OptionError(format!("existing \"{text}\" is neither keep nor replace"))),
-        }
-    }
-}
-
-/// How many rejects a file may have and still be loaded.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum MaxRejects {
-    Rows(u64),
-    /// Of all rows, 0 to 100.
-    Percent(f64),
-}
-
-impl MaxRejects {
-    /// Whether a file with so many rejects among so many rows may be loaded.
-    pub fn allows(self, rejected: u64, read: u64) -> bool {
-        match self {
-            Self::Rows(rows) => rejected <= rows,
-            // Divided, since exactly at the limit the quotient is the very float that the limit was read as.
-            Self::Percent(percent) => rejected as f64 * 100.0 / read.max(1) as f64 <= percent,
-        }
-    }
-}
-
-as_text!(MaxRejects);
-
-impl fmt::Display for MaxRejects {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rows(rows) => rows.fmt(f),
-            Self::Percent(percent) => write!(f, "{percent}%"),
-        }
-    }
-}
-
-impl FromStr for MaxRejects {
-    type Err = OptionError;
-    fn from_str(text: &str) -> Result<Self, OptionError> {
-        let percent = text.strip_suffix('%').and_then(|percent| percent.trim().parse::<f64>().ok());
-        match (percent, text.parse()) {
-            (Some(percent), _) if (0.0..=100.0).contains(&percent) => Ok(Self::Percent(percent)),
-            (None, Ok(rows)) => Ok(Self::Rows(rows)),
-            _ => Err(OptionError(format!("max_rejects \"{text}\" is neither a number of rows nor a share such as 1%"))),
         }
     }
 }

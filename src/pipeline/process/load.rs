@@ -1,13 +1,13 @@
 //! Cleaning and the load stage: the whole file is cleaned before the first row is stored, where there is room for it;
 //! then the ranges are written to the ledger, loaded, and accounted for.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use bytesize::ByteSize;
 use tracing::{debug, info};
 
 use crate::{
-    disk::{self, Room},
+    disk::{self, Disks, Room},
     error::{Error, Result, Service},
     load::{self, CleanFile},
     meter::Meter,
@@ -29,7 +29,7 @@ pub fn is_large(upload: &Upload) -> bool {
 pub async fn clean(job: &Job, upload: &Upload, source: Arc<dyn Source>, meter: &Meter) -> Result<CleanFile> {
     #[cfg(feature = "faults")]
     crate::faults::hold("cleaning").await;
-    let _room = room(job, upload, source.as_ref()).await?;
+    let _room = room(&job.pipeline.disks, &job.work, upload.new.size, source.as_ref()).await?;
     CleanFile::prepare(preparation(job, upload, source, meter)).await
 }
 
@@ -62,7 +62,7 @@ pub async fn load(job: &Job, upload: &Upload, sorted: Sorted) -> Result<()> {
     job.meter.add(parts.iter().map(|part| part.stored.good).sum());
     let _room = match &sorted {
         Sorted::Here(_) => None,
-        Sorted::Parts(parts) => room_for(job, parts.bytes(pipeline.transactions.connections))?,
+        Sorted::Parts(parts) => room_for(&pipeline.disks, &job.work, parts.bytes(pipeline.transactions.connections))?,
     };
     let stored = ranges::load(job, &sorted, upload.new.options.existing, parts).await?;
     finish(job, upload, cleaned, &account::sum(&stored)).await?;
@@ -90,26 +90,27 @@ fn preparation(job: &Job, upload: &Upload, source: Arc<dyn Source>, meter: &Mete
     }
 }
 
-/// Sets room for run files aside. Those that an earlier attempt left count as written.
-async fn room(job: &Job, upload: &Upload, source: &dyn Source) -> Result<Option<Room>> {
+/// Sets room aside for the run files of a file of `size` bytes below `work`. Those that an earlier attempt left count as
+/// written. `Transient` (service `Disk`) when there is too little.
+pub async fn room(disks: &Disks, work: &Path, size: u64, source: &dyn Source) -> Result<Option<Room>> {
     let head = source::head(source, GZIP_HEAD_BYTES).await?;
-    room_for(job, load::disk_need(upload.new.size, is_gzip(&head)))
+    room_for(disks, work, load::disk_need(size, is_gzip(&head)))
 }
 
 /// As `room`, for so many bytes.
-fn room_for(job: &Job, bytes: u64) -> Result<Option<Room>> {
+fn room_for(disks: &Disks, work: &Path, bytes: u64) -> Result<Option<Room>> {
     if bytes == 0 {
         return Ok(None);
     }
-    let folder = job.work.clone();
-    let on = job.work.parent().unwrap_or(&job.work);
-    let claimed = job.pipeline.disks.claim(on, bytes, 0, move || disk::bytes_in(&folder));
+    let folder = work.to_owned();
+    let on = work.parent().unwrap_or(work);
+    let claimed = disks.claim(on, bytes, 0, move || disk::bytes_in(&folder));
     let unmeasured = |error| {
         Error::unavailable(Service::Disk, format!("measuring the free space of {}", on.display())).because(error)
     };
     match claimed.map_err(unmeasured)? {
         Ok(room) => {
-            info!(upload = %job.claim.id, bytes, folder = %on.display(), "room set aside for run files");
+            info!(bytes, folder = %work.display(), "room set aside for run files");
             Ok(Some(room))
         }
         Err(space) => {

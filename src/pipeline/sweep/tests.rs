@@ -1,16 +1,24 @@
 //! What the sweeps of a spool and of the ledger make of what was lost or cannot be read.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::HashSet, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::stream;
 
-use super::*;
+use super::{
+    hopeless::{UNREADABLE_MAX, was_unreadable_too_long},
+    spool::{clean_spool, register_and_announce},
+};
 use crate::{
     command::table::tests::upload,
     config::Layers,
-    pipeline::receive::Offer,
+    error::Service,
+    pipeline::{
+        Pipeline,
+        receive::{Offer, Receiver},
+    },
     rows::RowOptions,
+    store::as_ms,
     upload::{NewUpload, State, Waiting},
 };
 

@@ -194,6 +194,19 @@ fn of_several_files_each_is_told_and_the_worst_gives_the_exit_code() {
 }
 
 #[test]
+fn what_was_kept_long_enough_goes_from_the_spool_also_where_no_server_runs() {
+    let place = Place::new();
+    place.file("users.csv", "id,name,time_of_start\n1,a,2017-03-07\n");
+    let kept = || std::fs::read_dir(place.path().join("data/spool")).unwrap().count();
+    place.run("import users.csv -q").code(0);
+    let with_one = kept();
+    place.run("import users.csv -q").code(0);
+    assert_eq!(kept(), with_one + 2, "bytes and info of each are kept for a day");
+    place.run_with("import users.csv -q", &[("USERDATA_SPOOL__KEEP", "0s")]).code(0).err_has("stays as it was");
+    assert_eq!(kept(), with_one - 2);
+}
+
+#[test]
 fn a_dry_run_says_what_would_become_of_the_rows_and_changes_nothing() {
     let place = Place::new();
     let example = place.run("example").code(0).out();

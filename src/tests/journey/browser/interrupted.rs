@@ -64,19 +64,32 @@ async fn an_upload_that_is_cancelled_is_gone_from_the_server_too() {
     browser.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cut_line_is_waited_for_and_the_upload_goes_on_by_itself() {
-    let world = World::embedded();
+/// A long file that is being sent slowly, over a way that can be closed.
+struct Sending {
+    server: Server,
+    way: Way,
+    browser: Chromium,
+    rows: usize,
+}
+
+async fn sending(world: &World) -> Sending {
     let server = world.serve().await;
     let way = Way::to(server.url.strip_prefix("http://").unwrap(), 1);
     way.open().await;
     let browser = Chromium::start().await;
     open(&browser, &format!("http://{}", way.address())).await;
-    let (path, rows) = long_file(&world, "long.csv", MEGABYTES, 1);
+    let (path, rows) = long_file(world, "long.csv", MEGABYTES, 1);
     slow_line(&browser, SLOW).await;
     choose(&browser, &[path]).await;
     send(&browser).await;
     sends_for_a_while(&browser, "long.csv").await;
+    Sending { server, way, browser, rows }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_line_is_waited_for_and_the_upload_goes_on_by_itself() {
+    let world = World::embedded();
+    let Sending { server, way, browser, rows } = sending(&world).await;
     way.close().await;
     says(&browser, &format!("{} .waiting", card("long.csv")), "goes on by itself when the line is back").await;
     shots(&browser, "cut").await;
@@ -93,16 +106,7 @@ async fn a_cut_line_is_waited_for_and_the_upload_goes_on_by_itself() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_cannot_be_cancelled_stays_until_it_can() {
     let world = World::embedded();
-    let server = world.serve().await;
-    let way = Way::to(server.url.strip_prefix("http://").unwrap(), 1);
-    way.open().await;
-    let browser = Chromium::start().await;
-    open(&browser, &format!("http://{}", way.address())).await;
-    let (path, _) = long_file(&world, "long.csv", MEGABYTES, 1);
-    slow_line(&browser, SLOW).await;
-    choose(&browser, &[path]).await;
-    send(&browser).await;
-    sends_for_a_while(&browser, "long.csv").await;
+    let Sending { server, way, browser, .. } = sending(&world).await;
     way.close().await;
     says(&browser, &format!("{} .state", card("long.csv")), "No connection").await;
     press(&browser, &card("long.csv"), "Cancel").await;
@@ -120,16 +124,7 @@ async fn an_upload_that_cannot_be_cancelled_stays_until_it_can() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answers_of_somebody_between_end_no_upload() {
     let world = World::embedded();
-    let server = world.serve().await;
-    let way = Way::to(server.url.strip_prefix("http://").unwrap(), 1);
-    way.open().await;
-    let browser = Chromium::start().await;
-    open(&browser, &format!("http://{}", way.address())).await;
-    let (path, rows) = long_file(&world, "long.csv", MEGABYTES, 1);
-    slow_line(&browser, SLOW).await;
-    choose(&browser, &[path]).await;
-    send(&browser).await;
-    sends_for_a_while(&browser, "long.csv").await;
+    let Sending { server, way, browser, rows } = sending(&world).await;
     way.answer(b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\nConnection: close\r\n\r\nnot here\n").await;
     says(&browser, &format!("{} .waiting", card("long.csv")), "The server answered with status 404").await;
     way.close().await;
